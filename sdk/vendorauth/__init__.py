@@ -1,0 +1,1 @@
+"""Log in to vendors' APIs, stay logged in, and send authenticated requests."""

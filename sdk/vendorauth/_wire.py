@@ -1,0 +1,184 @@
+"""
+Turn JSON into typed values: the one set of strict rules for everything that comes from outside.
+
+Two converters share the rules: a fast one that structures, and a detailed twin that is asked once more, after a
+failure, for nothing but the path of what was wrong. Values never appear in an error: they may be tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NewType, TypeVar, is_typeddict
+
+import attrs
+from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
+from cattrs.cols import (
+    homogenous_tuple_structure_factory,
+    is_mapping,
+    is_mutable_sequence,
+    is_sequence,
+    list_structure_factory,
+    mapping_structure_factory,
+)
+from cattrs.gen import make_dict_structure_fn, override, typeddicts
+
+from vendorauth.errors import ConfigurationError, ProtocolError
+from vendorauth.messages import NOT_JSON, Response
+from vendorauth.tokens import JSON
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+Seconds = NewType("Seconds", int)
+"""A number of seconds on the wire: an integer, or a string of digits (vendors' documents disagree)."""
+
+_WIRE: Final = "wire"
+_LONGEST_NUMBER: Final = 18
+
+
+def wire(*names: str, default: Any = attrs.NOTHING, secret: bool = False) -> Any:
+    """Make an attrs field that is called *names* on the wire (the first one there counts); *secret* hides it in repr."""
+    return attrs.field(default=default, repr=not secret, metadata={_WIRE: names})
+
+
+@attrs.frozen(kw_only=True)
+class Resource:
+    """Be something that an API lists; fields that this version does not know are kept in *extra*."""
+
+    extra: Mapping[str, JSON] = attrs.field(factory=dict[str, JSON], repr=False, hash=False)
+
+
+def read(response: Response, shape: type[T], label: str) -> T:
+    """
+    Read the body of *response* as *shape*; *label* is the method and path for the error.
+
+    Raises:
+        ProtocolError: The body is no JSON, or not of this shape; names the path of what is wrong, not its value.
+    """
+    if response.json is NOT_JSON:
+        message = f"{label}: the answer ({response.status}) is not JSON"
+        raise ProtocolError(message)
+    return structure(response.json, shape, f"{label}: the answer ({response.status})")
+
+
+def structure(value: JSON, shape: type[T], subject: str) -> T:
+    """
+    Make a *shape* of *value*; *subject* begins the error's sentence.
+
+    Raises:
+        ProtocolError: It does not fit.
+        ConfigurationError: *shape* is no type that values can be made of.
+    """
+    try:
+        return _FAST.structure(value, shape)
+    except StructureHandlerNotFoundError as error:
+        unknown: object = error.type_
+    except _UNFIT:
+        unknown = None
+    if unknown is not None:
+        message = f"{getattr(unknown, '__name__', unknown)} is no type that JSON can be structured into"
+        raise ConfigurationError(message)
+    # Outside the except block, because cattrs' errors hold the values.
+    message = f"{subject} does not have the expected form: {_complaint(value, shape)}"
+    raise ProtocolError(message)
+
+
+def _complaint(value: JSON, shape: type[object]) -> str:
+    try:
+        _DETAILED.structure(value, shape)
+    except _UNFIT as error:
+        return "; ".join(transform_error(error, format_exception=_reason)[:3])
+    return "it is nested too deeply"
+
+
+def _reason(error: BaseException, _: type[object] | None) -> str:
+    return "missing" if isinstance(error, KeyError) else "wrong type"
+
+
+_UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, RecursionError, BaseValidationError)
+
+
+def _exactly(*kinds: type[object]) -> Hook:
+    def hook(value: Any, _: Any) -> Any:
+        # type() and not isinstance(): True is no int on the wire.
+        if type(value) not in kinds:
+            message = f"not a {kinds[0].__name__}"
+            raise TypeError(message)
+        return value
+
+    return hook
+
+
+def _seconds(value: Any, _: Any) -> int:
+    if type(value) is int:
+        return value
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= _LONGEST_NUMBER:
+        return int(value)
+    message = "not a number of seconds"
+    raise TypeError(message)
+
+
+def _time(value: Any, _: Any) -> datetime:
+    if type(value) is not str:
+        message = "not a time"
+        raise TypeError(message)
+    time = datetime.fromisoformat(value)
+    if time.utcoffset() is None:
+        message = "a time without a zone"
+        raise ValueError(message)
+    return time
+
+
+def _shape_hook(shape: Any, converter: Converter) -> Hook:
+    """Structure an attrs class: fields by their wire names, unknown ones into *extra* where the class has it."""
+    attributes = attrs.fields(shape)
+    names = {one.name: one.metadata.get(_WIRE, (one.name,)) for one in attributes}
+    overrides = {name: override(rename=wire_names[0]) for name, wire_names in names.items()}
+    inner: Hook = make_dict_structure_fn(shape, converter, **overrides)
+    spellings = [(first, other) for first, *others in names.values() for other in others]
+    if not issubclass(shape, Resource):
+        return lambda value, kind: inner(_respelled(value, spellings), kind)
+    known = {spelling for wire_names in names.values() for spelling in wire_names} - {"extra"}
+
+    def resource(value: Any, kind: Any) -> Any:
+        extra = {key: one for key, one in value.items() if key not in known}
+        return inner({**_respelled(value, spellings), "extra": extra}, kind)
+
+    return resource
+
+
+def _respelled(value: dict[str, Any], spellings: list[tuple[str, str]]) -> dict[str, Any]:
+    for first, other in spellings:
+        if first not in value and other in value:
+            value = {**value, first: value[other]}
+    return value
+
+
+def _guarded(kind: type[object], factory: Callable[[Any, Converter], Hook]) -> Callable[[Any, Converter], Hook]:
+    """Look at the value before cattrs does, which would iterate whatever it is: a str as a list, a dict as its keys."""
+    check = _exactly(kind)
+
+    def guarded(shape: Any, converter: Converter) -> Hook:
+        inner = factory(shape, converter)
+        return lambda value, wanted: inner(check(value, wanted), wanted)
+
+    return guarded
+
+
+def _converter(*, detailed: bool) -> Converter:
+    made = Converter(detailed_validation=detailed)
+    for kinds in ((str,), (int,), (bool,), (float, int)):
+        made.register_structure_hook(kinds[0], _exactly(*kinds))
+    made.register_structure_hook(Seconds, _seconds)
+    made.register_structure_hook(datetime, _time)
+    made.register_structure_hook_factory(attrs.has, _guarded(dict, _shape_hook))
+    made.register_structure_hook_factory(is_sequence, _guarded(list, homogenous_tuple_structure_factory))
+    made.register_structure_hook_factory(is_mutable_sequence, _guarded(list, list_structure_factory))
+    made.register_structure_hook_factory(is_mapping, _guarded(dict, mapping_structure_factory))
+    made.register_structure_hook_factory(is_typeddict, _guarded(dict, typeddicts.make_dict_structure_fn))
+    return made
+
+
+_FAST: Final = _converter(detailed=False)
+_DETAILED: Final = _converter(detailed=True)

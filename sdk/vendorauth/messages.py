@@ -1,0 +1,78 @@
+"""Say what a login flow speaks: requests and responses without any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+import attrs
+import msgspec
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+from vendorauth.tokens import JSON
+
+T = TypeVar("T")
+
+
+def _headers(given: Mapping[str, str]) -> CIMultiDictProxy[str]:
+    return given if isinstance(given, CIMultiDictProxy) else CIMultiDictProxy(CIMultiDict(given))
+
+
+@attrs.frozen
+class Request:
+    """
+    Be one HTTP request of a flow, complete.
+
+    Headers and body hold secrets and are not in ``repr``; neither is the query of *url*.
+    """
+
+    method: str
+    url: URL = attrs.field(converter=URL, repr=False)
+    headers: CIMultiDictProxy[str] = attrs.field(converter=_headers, factory=CIMultiDict[str], repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def label(self) -> str:
+        """How errors and logs call it: method and path."""
+        return f"{self.method} {self.url.raw_path}"
+
+
+class _NotJson:
+    """Mark a body that is no JSON."""
+
+
+NOT_JSON = _NotJson()
+
+
+@attrs.frozen
+class Response:
+    """
+    Be one HTTP response; *body* is ``None`` where it has not been read (a stream).
+
+    Headers and body hold secrets and are not in ``repr``.
+    """
+
+    status: int
+    headers: CIMultiDictProxy[str] = attrs.field(converter=_headers, factory=CIMultiDict[str], repr=False)
+    body: bytes | None = attrs.field(default=b"", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success (2xx)."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    @cached_property
+    def json(self) -> JSON:
+        """The body as JSON, decoded once; `NOT_JSON` where it is none."""
+        if not self.body:
+            return NOT_JSON
+        try:
+            return msgspec.json.decode(self.body)
+        except (ValueError, RecursionError):  # msgspec's DecodeError and UnicodeDecodeError are ValueErrors
+            return NOT_JSON
+
+
+Flow: TypeAlias = Generator[Request, Response, T]
+"""A login flow: it yields requests, is sent responses, and returns its result."""
