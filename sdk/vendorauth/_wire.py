@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NewType, TypeVar, is_typeddict
+from typing import Any, Final, NewType, TypeVar, get_origin, is_typeddict
 
 import attrs
 from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
@@ -19,7 +19,7 @@ from cattrs.cols import (
     is_mutable_sequence,
     is_sequence,
     list_structure_factory,
-    mapping_structure_factory,
+    mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType]  cattrs leaves a parameter untyped
 )
 from cattrs.gen import make_dict_structure_fn, override, typeddicts
 
@@ -130,14 +130,18 @@ def _time(value: Any, _: Any) -> datetime:
     return time
 
 
+def _is_shape(shape: Any) -> bool:
+    return attrs.has(get_origin(shape) or shape)
+
+
 def _shape_hook(shape: Any, converter: Converter) -> Hook:
     """Structure an attrs class: fields by their wire names, unknown ones into *extra* where the class has it."""
-    attributes = attrs.fields(shape)
-    names = {one.name: one.metadata.get(_WIRE, (one.name,)) for one in attributes}
-    overrides = {name: override(rename=wire_names[0]) for name, wire_names in names.items()}
+    plain: type[attrs.AttrsInstance] = get_origin(shape) or shape
+    names: dict[str, tuple[str, ...]] = {one.name: one.metadata.get(_WIRE, (one.name,)) for one in attrs.fields(plain)}
+    overrides: Any = {name: override(rename=wire_names[0]) for name, wire_names in names.items()}
     inner: Hook = make_dict_structure_fn(shape, converter, **overrides)
     spellings = [(first, other) for first, *others in names.values() for other in others]
-    if not issubclass(shape, Resource):
+    if not issubclass(plain, Resource):
         return lambda value, kind: inner(_respelled(value, spellings), kind)
     known = {spelling for wire_names in names.values() for spelling in wire_names} - {"extra"}
 
@@ -172,11 +176,14 @@ def _converter(*, detailed: bool) -> Converter:
         made.register_structure_hook(kinds[0], _exactly(*kinds))
     made.register_structure_hook(Seconds, _seconds)
     made.register_structure_hook(datetime, _time)
-    made.register_structure_hook_factory(attrs.has, _guarded(dict, _shape_hook))
+    made.register_structure_hook_factory(_is_shape, _guarded(dict, _shape_hook))
     made.register_structure_hook_factory(is_sequence, _guarded(list, homogenous_tuple_structure_factory))
     made.register_structure_hook_factory(is_mutable_sequence, _guarded(list, list_structure_factory))
-    made.register_structure_hook_factory(is_mapping, _guarded(dict, mapping_structure_factory))
-    made.register_structure_hook_factory(is_typeddict, _guarded(dict, typeddicts.make_dict_structure_fn))
+    # cattrs leaves some parameters untyped.
+    mapping: Any = mapping_structure_factory  # pyright: ignore[reportUnknownVariableType]
+    typed_dict: Any = typeddicts.make_dict_structure_fn  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    made.register_structure_hook_factory(is_mapping, _guarded(dict, mapping))
+    made.register_structure_hook_factory(is_typeddict, _guarded(dict, typed_dict))
     return made
 
 

@@ -146,7 +146,7 @@ class ApiError(VendorAuthError):
     the vendor's words and are therefore not in the text; *retry_after* is in seconds, ``None`` when there is none.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  exceptions pickle by position
+    def __init__(
         self,
         message: str,
         status: int,

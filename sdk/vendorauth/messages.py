@@ -20,6 +20,10 @@ def _headers(given: Mapping[str, str]) -> CIMultiDictProxy[str]:
     return given if isinstance(given, CIMultiDictProxy) else CIMultiDictProxy(CIMultiDict(given))
 
 
+def _no_headers() -> CIMultiDictProxy[str]:
+    return CIMultiDictProxy(CIMultiDict())
+
+
 @attrs.frozen
 class Request:
     """
@@ -30,7 +34,7 @@ class Request:
 
     method: str
     url: URL = attrs.field(converter=URL, repr=False)
-    headers: CIMultiDictProxy[str] = attrs.field(converter=_headers, factory=CIMultiDict[str], repr=False)
+    headers: CIMultiDictProxy[str] = attrs.field(converter=_headers, factory=_no_headers, repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
 
     @property
@@ -55,7 +59,7 @@ class Response:
     """
 
     status: int
-    headers: CIMultiDictProxy[str] = attrs.field(converter=_headers, factory=CIMultiDict[str], repr=False)
+    headers: CIMultiDictProxy[str] = attrs.field(converter=_headers, factory=_no_headers, repr=False)
     body: bytes | None = attrs.field(default=b"", repr=False)
 
     @property

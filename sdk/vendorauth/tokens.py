@@ -64,7 +64,7 @@ or ``None``, which means: whatever the store holds.
 """
 
 
-def _aware(_: object, field: attrs.Attribute[datetime | None], value: datetime | None) -> None:
+def _aware(_: object, field: attrs.Attribute[Any], value: datetime | None) -> None:
     if value is not None and value.utcoffset() is None:
         message = f"{field.name} must be an aware datetime"
         raise ValueError(message)

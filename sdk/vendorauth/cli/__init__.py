@@ -1,0 +1,1 @@
+"""Be the `vendorauth` command."""

@@ -1,0 +1,1 @@
+"""Keep a token fresh: every await, lock, task and clock is in here."""

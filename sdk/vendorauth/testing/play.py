@@ -26,6 +26,15 @@ def play(flow: Flow[T], *responses: Response) -> Played[T]:
     """
     requests: list[Request] = []
     left = list(responses)
+    result = _run(flow, requests, left)
+    if left:
+        message = f"the flow was done after {len(requests)} requests; {len(left)} responses are left"
+        raise AssertionError(message)
+    return Played(result, requests)
+
+
+def _run(flow: Flow[T], requests: list[Request], left: list[Response]) -> T:
+    """Note *flow*'s requests and answer them with what is *left*, until it returns."""
     try:
         request = next(flow)
         while True:
@@ -36,7 +45,4 @@ def play(flow: Flow[T], *responses: Response) -> Played[T]:
             request = flow.send(left.pop(0))
     except StopIteration as done:
         result: T = done.value
-    if left:
-        message = f"the flow was done after {len(requests)} requests; {len(left)} responses are left"
-        raise AssertionError(message)
-    return Played(result, requests)
+        return result

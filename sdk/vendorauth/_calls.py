@@ -1,0 +1,174 @@
+"""Prepare one API call: what is sent, how often it may be, and by when."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from math import isinf
+from typing import Any, Final, TypeAlias, TypedDict, final
+
+import aiohttp
+import attrs
+import msgspec
+from multidict import CIMultiDict
+from yarl import URL
+
+from vendorauth.engine.source import TokenSource
+from vendorauth.errors import ConfigurationError, RequestTimeout
+from vendorauth.tokens import JSON
+
+Params: TypeAlias = Mapping[str, str | int | float | Sequence[str | int | float]]
+"""A query's parameters."""
+
+Data: TypeAlias = bytes | str | Mapping[str, str] | aiohttp.FormData | Any
+"""A body: bytes, text, a form (these can be sent again after a renewal); or anything that aiohttp sends."""
+
+
+class ReadOptions(TypedDict, total=False):
+    """
+    What every call takes.
+
+    *timeout*: seconds for the whole call, waiting for the token included; the client's when left out.
+    """
+
+    params: Params | None
+    headers: Mapping[str, str] | None
+    timeout: float | None
+
+
+class WriteOptions(ReadOptions, total=False):
+    """What a call with a body takes besides: *json*, or *data*."""
+
+    json: JSON
+    data: Data
+
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_OPTIONS: Final = frozenset({"params", "headers", "timeout", "json", "data"})
+_SAFE: Final = frozenset({"GET", "HEAD"})
+_RESERVED: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+
+@attrs.frozen
+class Call:
+    """Be one API call, ready to be sent, again if need be."""
+
+    method: str
+    url: URL = attrs.field(repr=False)
+    headers: CIMultiDict[str] | None = attrs.field(repr=False)
+    body: Any = attrs.field(repr=False)
+    replayable: bool
+
+    @property
+    def label(self) -> str:
+        """How errors call it: method and path."""
+        return f"{self.method} {self.url.raw_path}"
+
+    @property
+    def safe(self) -> bool:
+        """Whether sending it twice changes nothing: GET, HEAD."""
+        return self.method in _SAFE
+
+
+def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOptions) -> Call:
+    """
+    Make a call of what the user gave.
+
+    Raises:
+        ConfigurationError: Something in it can't be sent.
+    """
+    if not options.keys() <= _OPTIONS:
+        message = f"unknown keyword: {', '.join(sorted(options.keys() - _OPTIONS))}"
+        raise TypeError(message)
+    url = find(path)
+    params = options.get("params")
+    if params:
+        url = _with_query(url, params)
+    given = options.get("headers")
+    headers = _headers(given) if given else None
+    if "json" not in options and "data" not in options:
+        return Call(method, url, headers, None, replayable=True)
+    return _with_body(Call(method.upper(), url, headers, None, replayable=True), options)
+
+
+def _with_query(url: URL, params: Params) -> URL:
+    try:
+        return url.extend_query(params)
+    except (TypeError, ValueError):
+        pass
+    message = "params must map names to str, int, float, or lists of these"
+    raise ConfigurationError(message)
+
+
+def _headers(given: Mapping[str, str]) -> CIMultiDict[str]:
+    headers = CIMultiDict(given)
+    for name, value in headers.items():
+        if _CONTROLS.search(value):
+            message = f"the header {name!r} has a control character in its value"
+            raise ConfigurationError(message)
+        if name.lower() in _RESERVED:
+            message = f"the header {name!r} is set by the client"
+            raise ConfigurationError(message)
+    return headers
+
+
+def _with_body(call: Call, options: WriteOptions) -> Call:
+    json, data = options.get("json"), options.get("data")
+    if json is None:
+        return attrs.evolve(call, body=data, replayable=_replayable(data))
+    if data is not None:
+        message = "give json or data, not both"
+        raise ConfigurationError(message)
+    headers = call.headers or CIMultiDict[str]()
+    headers.setdefault("Content-Type", "application/json")
+    return attrs.evolve(call, headers=headers, body=_encoded(json))
+
+
+def _encoded(json: JSON) -> bytes:
+    try:
+        return msgspec.json.encode(json)
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = type(error).__name__
+    message = f"json can't be encoded ({kind})"
+    raise ConfigurationError(message)
+
+
+def _replayable(data: Data) -> bool:
+    if isinstance(data, aiohttp.FormData):
+        # A form with a file in it is sent empty the second time; aiohttp has no public way to look.
+        return all(isinstance(value, str | bytes) for _, _, value in data._fields)
+    return data is None or isinstance(data, bytes | bytearray | str | Mapping)
+
+
+@final
+class Budget:
+    """Keep the time of one call; what a person spends in ``on_challenge`` does not count."""
+
+    __slots__ = ("_end", "_label", "_person", "_seconds", "_source")
+
+    def __init__(self, seconds: float, source: TokenSource, label: str) -> None:
+        self._seconds = seconds
+        self._source = source
+        self._label = label
+        self._person = source.person_seconds
+        self._end = asyncio.get_running_loop().time() + seconds
+
+    @property
+    def end(self) -> float:
+        """When it is over, in the loop's time."""
+        return self._end + self._source.person_seconds - self._person
+
+    @property
+    def until(self) -> float | None:
+        """The same for `asyncio.timeout_at`: ``None`` where there is no end."""
+        return None if isinf(self._end) else self.end
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left."""
+        return self.end - asyncio.get_running_loop().time()
+
+    def over(self) -> RequestTimeout:
+        """Make the error for when it is over."""
+        return RequestTimeout(f"{self._label}: no answer within {self._seconds:g} s")

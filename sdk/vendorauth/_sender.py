@@ -1,0 +1,213 @@
+"""Send API calls with a token: replays, retries, redirects, deadlines (DESIGN: rules 12 and 13)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, Protocol, final
+
+import aiohttp
+import attrs
+from multidict import CIMultiDict
+from yarl import URL
+
+from vendorauth._calls import Budget, Call
+from vendorauth._dates import retry_after
+from vendorauth.engine.clock import Clock
+from vendorauth.engine.pauses import pause_after
+from vendorauth.engine.sessions import Sessions
+from vendorauth.engine.source import TokenSource
+from vendorauth.engine.transport import translated
+from vendorauth.errors import ApiError, ConfigurationError, TransportError, VendorAuthError
+from vendorauth.events import Replayed
+from vendorauth.messages import Response
+from vendorauth.tokens import Token
+
+_BACKOFF: Final = (0.2, 5.0)
+"""First and largest pause, in seconds, before a call is retried."""
+
+_BUSY: Final = frozenset({429, 502, 503, 504})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MOST_HOPS: Final = 5
+
+
+class Dialect(Protocol):
+    """Say how a vendor's answers tell success from failure."""
+
+    def status(self, response: Response) -> int:
+        """Give the status that counts: an envelope's code where there is one, else HTTP's."""
+        ...
+
+    def problem(self, label: str, response: Response, clock: Clock, why: str = "") -> ApiError | None:
+        """Make an error of an answer that is no success; *why* ends its sentence."""
+        ...
+
+
+@attrs.frozen(eq=False)
+class Answer:
+    """What came back: aiohttp's response, which is still open on a stream, and ours."""
+
+    raw: aiohttp.ClientResponse
+    response: Response
+
+
+@final
+class Sender:
+    """Send calls to one API, as one account."""
+
+    def __init__(self, source: TokenSource, sessions: Sessions, dialect: Dialect, clock: Clock, retries: int) -> None:
+        self._source = source
+        self._sessions = sessions
+        self._dialect = dialect
+        self._clock = clock
+        self._retries = retries
+        self._origin = source.flow.base_url.origin()
+        self._proven: Token | None = None
+        self._proof: CIMultiDict[str] = CIMultiDict()
+
+    async def send(self, call: Call, seconds: float, *, stream: bool = False) -> Answer:
+        """
+        Send *call* within *seconds*, with a token that serves; on a *stream* the body is left unread.
+
+        Raises:
+            ApiError: The answer is no success.
+            VendorAuthError: There was none, or no token.
+        """
+        budget = Budget(seconds, self._source, call.label)
+        token = self._source.fresh() or await self._in_time(budget, self._source.token)
+        answer = await self._attempt(call, token, budget, stream=stream)
+        if self._source.flow.rejects(answer.response):
+            return await self._replay(call, token, answer, budget, stream=stream)
+        return self._accept(call, token, answer)
+
+    def _accept(self, call: Call, token: Token, answer: Answer) -> Answer:
+        problem = self._dialect.problem(call.label, answer.response, self._clock)
+        if problem is not None:
+            answer.raw.close()
+            raise problem
+        self._source.absorb(token, answer.response)
+        return answer
+
+    async def _replay(self, call: Call, token: Token, answer: Answer, budget: Budget, *, stream: bool) -> Answer:
+        """Send *call* again with a newer token: one that is there already, then one from one renewal (rule 12)."""
+        source = self._source
+        for last in (False, True):
+            answer.raw.close()
+            status = self._dialect.status(answer.response)
+            known = source.peek()
+            newer = await self._in_time(budget, partial(source.renew, token, status=status))
+            if newer is token:
+                raise self._refused(call, answer, "; a renewed token was refused as well, a short while ago")
+            if not call.replayable:
+                raise self._refused(
+                    call, answer, "; the token is renewed, but this body can't be sent twice: call again"
+                )
+            source.report(
+                Replayed(account=source.flow.account, method=call.method, path=call.url.raw_path, status=status)
+            )
+            token = newer
+            answer = await self._attempt(call, token, budget, stream=stream)
+            if not source.flow.rejects(answer.response):
+                return self._accept(call, token, answer)
+            if newer is not known or last:
+                break
+        answer.raw.close()
+        source.replay_refused(token, self._dialect.status(answer.response))
+        raise self._refused(call, answer, "; a renewed token was refused as well")
+
+    def _refused(self, call: Call, answer: Answer, why: str) -> VendorAuthError:
+        problem = self._dialect.problem(call.label, answer.response, self._clock, why)
+        assert problem is not None, "a flow rejects what its dialect calls a success"
+        return problem
+
+    async def _in_time(self, budget: Budget, get: Callable[[], Awaitable[Token]]) -> Token:
+        while budget.left > 0:
+            try:
+                async with asyncio.timeout_at(budget.until):
+                    return await get()
+            except TimeoutError:
+                pass
+            await self._source.person_gone()
+        raise budget.over()
+
+    async def _attempt(self, call: Call, token: Token, budget: Budget, *, stream: bool) -> Answer:
+        headers = self._headers(call, token)
+        attempt = 0
+        while True:
+            attempt += 1
+            result = await self._once(call, headers, budget, stream=stream)
+            pause = self._pause(call, result, attempt, budget) if attempt <= self._retries else None
+            if pause is None:
+                if isinstance(result, Answer):
+                    return result
+                raise result
+            if isinstance(result, Answer):
+                result.raw.close()
+            await asyncio.sleep(pause)
+
+    async def _once(
+        self, call: Call, headers: CIMultiDict[str], budget: Budget, *, stream: bool
+    ) -> Answer | VendorAuthError:
+        try:
+            async with asyncio.timeout_at(budget.until):
+                return await self._exchange(call, headers, stream=stream)
+        except TimeoutError:
+            trouble: VendorAuthError = budget.over()
+        except (aiohttp.ClientError, OSError) as error:
+            return translated(error, call.label)
+        except (ValueError, TypeError) as error:
+            # aiohttp refuses what it can't send so; the text may show it.
+            trouble = ConfigurationError(f"{call.label}: this can't be sent ({type(error).__name__})")
+        raise trouble
+
+    async def _exchange(self, call: Call, headers: CIMultiDict[str], *, stream: bool) -> Answer:
+        raw = await self._sessions.send(call.method, call.url, headers, call.body)
+        for _ in range(_MOST_HOPS):
+            target = self._redirect(call, raw)
+            if target is None:
+                break
+            raw.release()
+            raw = await self._sessions.send(call.method, target, headers, call.body)
+        if stream:
+            return Answer(raw, Response(raw.status, raw.headers, None))
+        async with raw:
+            return Answer(raw, Response(raw.status, raw.headers, await raw.read()))
+
+    def _redirect(self, call: Call, raw: aiohttp.ClientResponse) -> URL | None:
+        """Give where a GET or HEAD is redirected to, if that is the same origin; nobody else may see the token."""
+        if raw.status not in _REDIRECTS or not call.safe or "Location" not in raw.headers:
+            return None
+        try:
+            target = raw.url.join(URL(raw.headers["Location"]))
+            same = target.origin() == self._origin and target.user is None and target.password is None
+        except ValueError:
+            return None
+        return target if same else None
+
+    def _headers(self, call: Call, token: Token) -> CIMultiDict[str]:
+        if token is not self._proven:
+            self._proof = CIMultiDict(self._source.flow.headers(token))
+            self._proven = token
+        if call.headers is None:
+            return self._proof
+        both = self._proof.copy()
+        for name, value in call.headers.items():
+            if name in self._proof:
+                message = f"the header {name!r} is what proves the login; it can't be given"
+                raise ConfigurationError(message)
+            both.add(name, value)
+        return both
+
+    def _pause(self, call: Call, result: Answer | VendorAuthError, attempt: int, budget: Budget) -> float | None:
+        """Give the seconds to wait before *call* is tried again, or ``None`` when it is not."""
+        asked: float | None = None
+        if isinstance(result, Answer):
+            if not call.safe or result.response.status not in _BUSY:
+                return None
+            asked = retry_after(result.response.headers, now=self._clock.now())
+        elif not isinstance(result, TransportError) or (result.sent and not call.safe):
+            return None
+        pause = pause_after(attempt, _BACKOFF, random.random()) if asked is None else asked  # noqa: S311  a jitter
+        return pause if pause < budget.left else None

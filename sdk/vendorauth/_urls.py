@@ -1,0 +1,104 @@
+"""Check the URLs and paths that a user gives, before anything is sent to them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import unquote
+
+from yarl import URL
+
+from vendorauth.errors import ConfigurationError
+
+_UNSAFE: Final = re.compile(r"[\x00-\x20\x7f\\]")
+"""What no path may contain: controls, blanks, and the backslash that some servers take for a slash."""
+
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+def checked_base_url(given: str | URL, *, allow_http: bool = False, name: str = "base URL") -> URL:
+    """
+    Give *given* as a URL without a trailing slash.
+
+    Raises:
+        ConfigurationError: It is not absolute, carries user, password, query, fragment or dot segments, or is plain
+            http to another machine without *allow_http*.
+    """
+    url = _absolute(given, name)
+    if url.user is not None or url.password is not None or url.raw_query_string or url.raw_fragment:
+        message = f"the {name} must not have a user, a password, a query or a fragment"
+        raise ConfigurationError(message)
+    if _has_dots(str(given)):
+        message = f"the {name} must not have dot segments"
+        raise ConfigurationError(message)
+    if url.scheme == "http" and not is_loopback(url.host or ""):
+        _require_consent(allow_http=allow_http, name=name)
+    return URL(str(url).rstrip("/"))
+
+
+def _absolute(given: str | URL, name: str) -> URL:
+    try:
+        url = URL(given)
+    except (ValueError, TypeError):
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host or _UNSAFE.search(str(given)):
+        message = f"the {name} must be an absolute https URL"
+        raise ConfigurationError(message)
+    return url
+
+
+def _require_consent(*, allow_http: bool, name: str) -> None:
+    if not allow_http:
+        message = f"the {name} is plain http, which shows tokens and passwords to the network: use https"
+        raise ConfigurationError(message)
+    warnings.warn(f"the {name} is plain http: tokens and passwords can be read on the way", UserWarning, stacklevel=4)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether *host* is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def join(base: URL, path: str) -> URL:
+    """
+    Put *path* behind *base*, whose own path is kept; an absolute URL has to be of the same origin.
+
+    Raises:
+        ConfigurationError: It leads to another origin or out of the base, or can't be sent.
+    """
+    if _UNSAFE.search(path) or "#" in path:
+        message = "a path must not have blanks, controls, backslashes or a fragment"
+        raise ConfigurationError(message)
+    if _has_dots(path):
+        message = "a path must not have dot segments"
+        raise ConfigurationError(message)
+    if path.startswith("//") or _ABSOLUTE.match(path):
+        return _same_origin(base, path)
+    return _made(f"{base}/{path.removeprefix('/')}")
+
+
+def _same_origin(base: URL, path: str) -> URL:
+    url = _made(path)
+    if not url.absolute or url.user is not None or url.password is not None or url.origin() != base.origin():
+        message = "the path leads to another origin, which must not see the token"
+        raise ConfigurationError(message)
+    return url
+
+
+def _made(text: str) -> URL:
+    try:
+        return URL(text)
+    except ValueError:
+        pass
+    message = "the path can't be made a URL"
+    raise ConfigurationError(message)
+
+
+def _has_dots(text: str) -> bool:
+    path = unquote(text.partition("?")[0])
+    return any(segment in {".", ".."} for segment in re.split(r"[/\\]", path))

@@ -1,0 +1,188 @@
+"""Hold what one event loop knows of one account's token, shared by all sources of that account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from typing import Any, Final, final
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+
+import attrs
+
+from vendorauth.engine.freshness import ALWAYS, OVER, Life, Moment
+from vendorauth.engine.single_flight import SingleFlight
+from vendorauth.errors import ChallengeRequired, InvalidCredentials, VendorAuthError
+from vendorauth.stores import TokenStore
+from vendorauth.tokens import Credentials, CredentialsSource, Token
+
+UNKNOWN: Final = -1
+"""A generation below every other."""
+
+ASK_AGAIN_AFTER: Final = 60.0
+"""Seconds before a callable is asked again for credentials while those that it gave are refused."""
+
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two readings of the store while an error is latched (rule 9b)."""
+
+
+@attrs.frozen
+class Refusal:
+    """Remember that *credentials* were refused (``None``: unknown ones), and until when they are not sent again."""
+
+    error: InvalidCredentials
+    credentials: Credentials | None = attrs.field(repr=False)
+    until: Moment
+    pause: float
+
+
+@attrs.frozen
+class Failure:
+    """Remember why the last renewal gave no token, how often in a row, and when (monotonic) the next may be tried."""
+
+    error: VendorAuthError
+    attempt: int
+    next_try: float
+
+
+@final
+class Account:
+    """
+    Be the state of one account's token in one event loop.
+
+    Everything here is changed synchronously; the awaiting is done elsewhere. *quiet* is the moment until which `token`
+    is handed out without another thought.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None, store: TokenStore | None) -> None:
+        self.loop: Final = loop
+        self.store: Final = store
+        self.flights: Final = SingleFlight()
+        self.looks: Final = SingleFlight()
+        self.futile: Final[dict[int, float]] = {}
+        self.token: Token | None = None
+        self.life: Life = OVER
+        self.quiet: Moment = ALWAYS
+        self.unsaved = False
+        self.rolled = False
+        self.floor = UNKNOWN
+        self.logged_out = UNKNOWN
+        self.dead_refresh = UNKNOWN
+        self.failure: Failure | None = None
+        self.refusal: Refusal | None = None
+        self.challenge: ChallengeRequired | None = None
+        self.challenge_until: Moment = ALWAYS
+        self.looked_at = float("-inf")
+        self.asked: Credentials | None = None
+        self.asked_at = float("-inf")
+        self.person: asyncio.Task[Any] | None = None
+        self.person_since: float | None = None
+        self.person_seconds = 0.0
+        self.saver: asyncio.Task[None] | None = None
+        self.sources: Final[WeakSet[object]] = WeakSet()
+
+    def hold(self, token: Token, life: Life, *, unsaved: bool) -> None:
+        """Take *token* as the current one; it ends what was latched, but not a refused password's pause."""
+        self.token, self.life = token, life
+        self.unsaved, self.rolled = unsaved, False
+        self.floor = max(self.floor, token.generation)
+        self.failure = self.challenge = None
+        self.quiet = self._quiet_until()
+
+    def roll(self, token: Token, life: Life) -> None:
+        """Take *token*, the current one with a newer value (rule 17)."""
+        self.token, self.life, self.rolled = token, life, True
+        self.quiet = self._quiet_until()
+
+    def forget(self) -> None:
+        """Hold no token."""
+        self.token, self.life, self.quiet = None, OVER, ALWAYS
+        self.unsaved = self.rolled = False
+
+    def fail(self, failure: Failure) -> None:
+        """Latch *failure* until its next try."""
+        self.failure = failure
+        self.quiet = self._quiet_until()
+
+    def stay_quiet(self) -> None:
+        """Let the token serve without a thought until callers have to wait: a renewal ahead is under way."""
+        self.quiet = self.life.stale
+
+    @property
+    def attempts(self) -> int:
+        """How many renewals in a row failed."""
+        return self.failure.attempt if self.failure else 0
+
+    @property
+    def refreshable(self) -> bool:
+        """Whether the token has a refresh token that is not known to be dead."""
+        token = self.token
+        return token is not None and token.refresh_token is not None and token.generation != self.dead_refresh
+
+    def may_go_ahead(self, now: Moment) -> bool:
+        """Tell whether a renewal ahead of expiry is due and may start."""
+        waiting = self.failure is not None and now.monotonic < self.failure.next_try
+        return self.refreshable and not waiting and self.flights.current is None and self.life.ahead.passed(now)
+
+    def alive(self, now: Moment) -> Token | None:
+        """Give the token as long as it really lives."""
+        return None if self.life.end.passed(now) else self.token
+
+    def latched(self, now: Moment, *, may_ask: bool) -> VendorAuthError | None:
+        """
+        Give the error that callers get at once, without a renewal (rules 9, 9b, 10, 10a).
+
+        *may_ask*: a callable may have other credentials by now.
+        """
+        if self.failure is not None and now.monotonic < self.failure.next_try:
+            return self.failure.error
+        if self.refreshable:
+            return None
+        if self.challenge is not None and not self.challenge_until.passed(now):
+            return self.challenge
+        refusal = self.refused(now)
+        if refusal is None or (may_ask and now.monotonic - self.asked_at >= ASK_AGAIN_AFTER):
+            return None
+        return refusal.error
+
+    def refused(self, now: Moment) -> Refusal | None:
+        """Give what is known of refused credentials while their pause is not over."""
+        return None if self.refusal is None or self.refusal.until.passed(now) else self.refusal
+
+    def is_futile(self, status: int, now: Moment) -> bool:
+        """Tell whether a refusal with *status* is known not to be the token's fault (rule 12)."""
+        return now.monotonic < self.futile.get(status, float("-inf"))
+
+    def may_look(self, now: Moment) -> bool:
+        """Tell whether the store may be read again while an error is latched, and take this turn."""
+        due = now.monotonic - self.looked_at >= _LOOK_EVERY
+        if due:
+            self.looked_at = now.monotonic
+        return due
+
+    def _quiet_until(self) -> Moment:
+        if not self.refreshable:
+            return self.life.stale
+        if self.failure is None:
+            return self.life.ahead
+        return Moment(self.life.stale.wall, min(self.life.stale.monotonic, self.failure.next_try))
+
+
+_Accounts = WeakValueDictionary[Hashable, Account]
+_accounts: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Accounts]] = WeakKeyDictionary()
+
+
+def shared_account(
+    loop: asyncio.AbstractEventLoop, store: TokenStore, name: str, credentials: CredentialsSource
+) -> Account:
+    """Give the state for this account, these credentials, this store object and *loop*: rule 2."""
+    of_loop = _accounts.setdefault(loop, WeakValueDictionary())
+    key = (id(store), name, _key(credentials))
+    account = of_loop.get(key)
+    if account is None:
+        account = of_loop[key] = Account(loop, store)
+    return account
+
+
+def _key(credentials: Any) -> Hashable:
+    """Give what tells credentials apart: a callable may be an object that can't be hashed."""
+    return credentials if isinstance(credentials, Hashable) else id(credentials)

@@ -1,0 +1,97 @@
+"""Ask a secret manager for credentials, and a person for what a challenge wants, outside every lock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from vendorauth.engine.account import ASK_AGAIN_AFTER, Account
+from vendorauth.engine.foreign import Foreign
+from vendorauth.engine.setup import Setup
+from vendorauth.errors import (
+    AuthServiceUnavailable,
+    ChallengeRequired,
+    ConfigurationError,
+    RequestTimeout,
+    VendorAuthError,
+    own_copy,
+)
+from vendorauth.events import ChallengeRaised
+from vendorauth.tokens import Challenge, Credentials, PasswordCredentials, RefreshTokenCredentials
+
+
+async def ask_for_credentials(setup: Setup, account: Account, *, by_hand: bool = False) -> Credentials:
+    """
+    Ask the credentials callable, for at most the deadline.
+
+    Raises:
+        InvalidCredentials: What it gave was refused, and it was asked less than a minute ago.
+        RequestTimeout: It took too long.
+        AuthServiceUnavailable: It raised; chained.
+        ConfigurationError: It gave something else.
+    """
+    now = setup.moment()
+    refused = account.refused(now)
+    if refused is not None and not by_hand and now.monotonic - account.asked_at < ASK_AGAIN_AFTER:
+        raise own_copy(refused.error)
+    account.asked_at = now.monotonic
+    given: object = await _ask(setup, account)
+    if not isinstance(given, PasswordCredentials | RefreshTokenCredentials):
+        message = f"the credentials callable returned {type(given).__name__}, not credentials"
+        raise ConfigurationError(message)
+    account.asked = given
+    return given
+
+
+async def _ask(setup: Setup, account: Account) -> object:
+    ask = setup.credentials
+    assert callable(ask)
+    deadline = setup.policy.deadline
+    try:
+        task = await Foreign(account).run(ask, deadline)
+    except TimeoutError:
+        task = None
+    if task is None:
+        message = f"the credentials callable gave no answer within {deadline:g} s"
+        raise RequestTimeout(message, False)
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, VendorAuthError):
+        raise error
+    if task.cancelled() or error is not None:
+        message = f"the credentials callable failed: {type(error).__name__ if error else 'it was cancelled'}"
+        raise AuthServiceUnavailable(message) from error
+    return task.result()
+
+
+async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Mapping[str, str]:
+    """
+    Ask ``on_challenge`` for answers, until the challenge expires.
+
+    Raises:
+        ChallengeRequired: There is no one to ask, or no answer came; what ``on_challenge`` raised is chained.
+    """
+    setup.tell(ChallengeRaised(account=setup.flow.account, name=challenge.name))
+    ask = setup.on_challenge
+    if ask is None:
+        raise ChallengeRequired(challenge)
+    loop = asyncio.get_running_loop()
+    began = account.person_since = loop.time()
+    try:
+        task = await Foreign(account).run(lambda: ask(challenge), _seconds_left(setup, challenge), person=True)
+    except TimeoutError:
+        task = None
+    finally:
+        account.person_since = None
+        account.person_seconds += loop.time() - began
+    if task is None or task.cancelled():
+        raise ChallengeRequired(challenge)
+    error = task.exception()
+    if error is not None:
+        raise ChallengeRequired(challenge) from error
+    return task.result()
+
+
+def _seconds_left(setup: Setup, challenge: Challenge) -> float | None:
+    if challenge.expires_at is None:
+        return None
+    return max(0.0, (challenge.expires_at - setup.clock.now()).total_seconds())

@@ -1,0 +1,87 @@
+"""Await what a user handed in: a callable for credentials, a callable for challenges."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import Context, ContextVar
+from typing import Final, TypeVar, final
+
+import attrs
+
+from vendorauth.engine.account import Account
+
+T = TypeVar("T")
+
+_STOPPING: Final = 1.0
+"""Seconds that a cancelled callable has to end."""
+
+
+@attrs.define(eq=False)
+class _Inside:
+    """Mark that code runs inside a callable that *account* waits for."""
+
+    account: Account
+    waiting: bool = True
+
+
+_inside: Final[ContextVar[_Inside | None]] = ContextVar("vendorauth_inside", default=None)
+
+
+def refuse_from_inside(account: Account) -> None:
+    """
+    See to it that a callable does not wait for those who wait for it.
+
+    Raises:
+        RuntimeError: This runs inside a callable that *account* waits for.
+    """
+    inside = _inside.get()
+    if inside is not None and inside.waiting and inside.account is account:
+        message = "called from inside on_challenge or a credentials callable, which this call would wait for"
+        raise RuntimeError(message)
+
+
+@final
+class Foreign:
+    """
+    Run one such callable in a task of its own, with an end.
+
+    One that asks a person is the account's *person* meanwhile, so that `aclose` and `logout` can cancel it.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    async def run(
+        self, call: Callable[[], Awaitable[T]], seconds: float | None, *, person: bool = False
+    ) -> asyncio.Task[T]:
+        """
+        Give the ended task of *call*.
+
+        Raises:
+            TimeoutError: It took longer than *seconds*; it has been cancelled.
+        """
+        inside = _Inside(self._account)
+        context = Context()
+        context.run(_inside.set, inside)
+        task = asyncio.get_running_loop().create_task(_call(call), context=context, name="vendorauth callable")
+        self._account.person = task if person else None
+        try:
+            ended, _ = await asyncio.wait({task}, timeout=seconds)
+        finally:
+            inside.waiting = False
+            self._account.person = None
+            await _stop(task)
+        if not ended:
+            raise TimeoutError
+        return task
+
+
+async def _call(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
+
+
+async def _stop(task: asyncio.Task[T]) -> None:
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_STOPPING)

@@ -1,0 +1,67 @@
+"""Forget the tokens, here, in the store, and at the vendor's (rule 14)."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, suppress
+from typing import Final
+
+from vendorauth.engine.account import Account
+from vendorauth.engine.exchange import Exchange
+from vendorauth.engine.setup import Setup
+from vendorauth.errors import StoreError, VendorAuthError
+from vendorauth.events import LoggedOut
+from vendorauth.tokens import Token
+
+REVOKE_WITHIN: Final = 5.0
+"""Seconds that telling the vendor may take."""
+
+
+async def log_out(setup: Setup, account: Account) -> None:
+    """
+    Revoke what store and memory hold, delete it, and always forget it here.
+
+    Raises:
+        StoreError: Only with ``strict_store``: the stored token could not be deleted.
+    """
+    async with AsyncExitStack() as stack:
+        with suppress(StoreError):
+            await stack.enter_async_context(setup.vault.locked())
+        tokens = await _known_tokens(setup, account)
+        account.logged_out = max([account.floor, account.logged_out, *(token.generation for token in tokens)])
+        account.forget()
+        account.failure = account.challenge = None
+        try:
+            refused = await _revoke(setup, tokens)
+        finally:
+            trouble = await _delete(setup)
+    setup.tell(LoggedOut(account=setup.flow.account, revoked=bool(tokens) and refused is None, error=refused))
+    if trouble is not None and setup.strict_store:
+        raise trouble
+
+
+async def _known_tokens(setup: Setup, account: Account) -> list[Token]:
+    tokens = [] if account.token is None else [account.token]
+    with suppress(StoreError):
+        stored = await setup.vault.load()
+        if stored is not None and (not tokens or stored.refresh_token != tokens[0].refresh_token):
+            tokens.append(stored)
+    return tokens
+
+
+async def _revoke(setup: Setup, tokens: list[Token]) -> VendorAuthError | None:
+    exchange = Exchange(setup.send, REVOKE_WITHIN)
+    refused: VendorAuthError | None = None
+    for token in tokens:
+        try:
+            await exchange.run(setup.flow.revoke(token))
+        except VendorAuthError as error:
+            refused = error
+    return refused
+
+
+async def _delete(setup: Setup) -> StoreError | None:
+    try:
+        await setup.vault.delete()
+    except StoreError as error:
+        return error
+    return None

@@ -1,0 +1,120 @@
+"""Remember a refused password beside the token, so that restarts and siblings do not send it again (rule 10)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from typing import Final, final
+
+import attrs
+import msgspec
+
+from vendorauth._wire import structure
+from vendorauth.engine.account import Account, Refusal
+from vendorauth.engine.freshness import Moment
+from vendorauth.engine.pauses import next_cooldown
+from vendorauth.engine.setup import Setup
+from vendorauth.errors import InvalidCredentials, ProtocolError, StoreError, own_copy
+from vendorauth.events import LoginRefused
+from vendorauth.tokens import Credentials, Token
+
+SUFFIX: Final = "|refused"
+"""What the record's account ends with."""
+
+
+@attrs.frozen(kw_only=True)
+class _Record:
+    """The details of the stored record: hexadecimal salt and hash, *until* in seconds since the epoch, *pause*."""
+
+    salt: str
+    hash: str = attrs.field(repr=False)
+    until: float
+    pause: float
+
+
+@final
+class Refusals:
+    """Keep refused credentials from being sent before their pause is over. Every method runs under the store's lock."""
+
+    def __init__(self, setup: Setup, account: Account) -> None:
+        self._setup = setup
+        self._account = account
+        self._vault = setup.vault
+
+    async def check(self, credentials: Credentials) -> None:
+        """
+        Look whether *credentials* were refused, here or by a sibling.
+
+        Raises:
+            InvalidCredentials: They were, and the pause is not over.
+        """
+        refusal = self._account.refused(self._setup.moment())
+        if refusal is None or refusal.credentials != credentials:
+            refusal = await self._load(credentials)
+        if refusal is not None and not refusal.until.passed(self._setup.moment()):
+            self._account.refusal = refusal
+            raise own_copy(refusal.error)
+
+    async def note(self, credentials: Credentials | None, error: InvalidCredentials) -> None:
+        """Remember that *credentials* were refused just now: the first pause, or twice the one before."""
+        here = self._account.refusal
+        stored = None if credentials is None else await self._load(credentials)
+        earlier = [one.pause for one in (here, stored) if one is not None and one.credentials == credentials]
+        pause = next_cooldown(max(earlier, default=None), self._setup.policy.denied_cooldown)
+        self._account.refusal = Refusal(error, credentials, self._later(pause), pause)
+        if credentials is not None:
+            await self._save(credentials, pause)
+        self._setup.tell(LoginRefused(account=self._setup.flow.account, error=error, pause=pause))
+
+    async def forget(self) -> None:
+        """Delete the memory of a refusal: a login has succeeded."""
+        known, self._account.refusal = self._account.refusal, None
+        try:
+            if known is not None or await self._vault.load(SUFFIX) is not None:
+                await self._vault.delete(SUFFIX)
+        except StoreError:
+            return
+
+    def _later(self, seconds: float) -> Moment:
+        return self._setup.moment().before(-seconds)
+
+    async def _load(self, credentials: Credentials) -> Refusal | None:
+        try:
+            stored = await self._vault.load(SUFFIX)
+        except StoreError:
+            return None
+        record = _read(stored)
+        if record is None or not hmac.compare_digest(record.hash, await _digest(credentials, record.salt)):
+            return None
+        left = min(record.until - self._setup.moment().wall, record.pause)
+        error = InvalidCredentials("the vendor refused these credentials a while ago; they are not sent again yet")
+        return Refusal(error, credentials, self._later(left), record.pause)
+
+    async def _save(self, credentials: Credentials, pause: float) -> None:
+        salt = secrets.token_hex(16)
+        now = self._setup.clock.now()
+        record = _Record(salt=salt, hash=await _digest(credentials, salt), until=now.timestamp() + pause, pause=pause)
+        generation = int(now.timestamp() * 1000)
+        token = Token(value="", issued_at=now, generation=generation, details=attrs.asdict(record))
+        try:
+            await self._vault.save(token, SUFFIX)
+        except StoreError:
+            return
+
+
+def _read(stored: Token | None) -> _Record | None:
+    if stored is None:
+        return None
+    try:
+        return structure(dict(stored.details), _Record, "the record of a refused login")
+    except ProtocolError:
+        return None
+
+
+async def _digest(credentials: Credentials, salt: str) -> str:
+    parts = attrs.astuple(credentials)
+    # Slow on purpose, so that the record is no help in guessing the password; in a thread, because it is slow.
+    digest = await asyncio.to_thread(hashlib.scrypt, msgspec.json.encode(parts), salt=salt.encode(), n=2**14, r=8, p=1)
+    return digest.hex()

@@ -1,0 +1,255 @@
+"""Get a new token: from the store, by refresh, or by login, in this order, and save it before it is used (rule 5)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TypeAlias, TypeVar, final
+
+from vendorauth.engine.account import Account
+from vendorauth.engine.asking import ask_for_credentials, ask_person
+from vendorauth.engine.exchange import Exchange
+from vendorauth.engine.keeping import Keeper
+from vendorauth.engine.refusals import Refusals
+from vendorauth.engine.setup import Setup
+from vendorauth.errors import (
+    ChallengeRequired,
+    InvalidCredentials,
+    ReauthenticationRequired,
+    StoreError,
+    StoreLockTimeout,
+    StoreUnreadable,
+)
+from vendorauth.events import How
+from vendorauth.messages import Flow
+from vendorauth.tokens import Challenge, Credentials, RefreshTokenCredentials, Token
+
+T = TypeVar("T")
+
+Result: TypeAlias = Token | Challenge | None
+"""What holding the lock once gave; ``None``: a login is due, and a callable has to be asked for credentials first."""
+
+
+@final
+class Renewal:
+    """
+    Be one renewal, login or answer of *account*.
+
+    *replaces* is the token that is no good any more (``None``: there was none); *ahead*: it still serves, so that no
+    password is sent.
+    """
+
+    def __init__(self, setup: Setup, account: Account, *, replaces: Token | None = None, ahead: bool = False) -> None:
+        self._setup = setup
+        self._account = account
+        self._replaces = replaces
+        self._ahead = ahead
+        self._keeper = Keeper(setup, account, ahead=ahead)
+        self._refusals = Refusals(setup, account)
+        self._credentials = None if callable(setup.credentials) else setup.credentials
+        self._stored: Token | None = None
+        self._store_error: StoreError | None = None
+        self._locked = False
+        self._refused: ReauthenticationRequired | None = None
+        self._dead: set[str] = set()
+        self._exchange = Exchange(setup.send, setup.policy.deadline)
+
+    async def renew(self) -> Token:
+        """Do all of rule 5."""
+        if self._account.token is None and (token := await self.glance()):
+            return token
+        result = await self._hold(self._renew)
+        if result is None and callable(self._setup.credentials):
+            self._credentials = await ask_for_credentials(self._setup, self._account)
+            result = await self._hold(self._renew)
+        return await self._finish(result)
+
+    async def glance(self) -> Token | None:
+        """Read the store without a lock, and take over what has more life than the leeway."""
+        await self._load()
+        usable = self._stored is not None and self._is_news(self._stored) and self._setup.has_life(self._stored)
+        return self._adopt() if usable else None
+
+    async def login(self) -> Token:
+        """Go straight to a login, whatever is stored or was refused before."""
+        if callable(self._setup.credentials):
+            self._credentials = await ask_for_credentials(self._setup, self._account, by_hand=True)
+        return await self._finish(await self._hold(self._login_now))
+
+    async def answer(self, challenge: Challenge, answers: Mapping[str, str]) -> Token:
+        """Answer *challenge*; raises `ChallengeRequired` when the vendor then asks something else."""
+        result = await self._hold(partial(self._answer_now, challenge, answers))
+        if isinstance(result, Challenge):
+            raise ChallengeRequired(result)
+        return self._there(result)
+
+    async def _finish(self, result: Result) -> Token:
+        while isinstance(result, Challenge):
+            answers = await ask_person(self._setup, self._account, result)
+            result = await self._hold(partial(self._answer_now, result, answers))
+        return self._there(result)
+
+    def _there(self, result: Token | None) -> Token:
+        if result is None:
+            raise self._no_way()
+        return result
+
+    async def _hold(self, step: Callable[[], Awaitable[Result]]) -> Result:
+        async with self._lock():
+            self._exchange = Exchange(self._setup.send, self._setup.policy.deadline)
+            await self._load()
+            return await step()
+
+    @asynccontextmanager
+    async def _lock(self) -> AsyncGenerator[None, None]:
+        async with AsyncExitStack() as stack:
+            self._locked = False
+            if self._keeper.reachable:
+                try:
+                    await stack.enter_async_context(self._setup.vault.locked())
+                    self._locked = True
+                except StoreLockTimeout:
+                    raise
+                except StoreError as error:
+                    self._trouble(error)
+            yield
+
+    async def _load(self) -> None:
+        self._stored = None
+        if not self._keeper.reachable:
+            return
+        try:
+            stored = await self._setup.vault.load()
+        except StoreError as error:
+            self._trouble(error)
+            return
+        self._stored = stored if stored is None or stored.generation > self._account.logged_out else None
+        self._keeper.floor = max(self._keeper.floor, stored.generation if stored else -1)
+
+    def _trouble(self, error: StoreError) -> None:
+        """Go on without the store, for the rest of this renewal unless it only can't be read: rule 16."""
+        if self._setup.strict_store:
+            raise error
+        self._store_error = error
+        self._keeper.reachable = isinstance(error, StoreUnreadable)
+
+    def _is_news(self, stored: Token) -> bool:
+        return self._replaces is None or stored.generation > self._replaces.generation
+
+    def _adopt(self) -> Token:
+        return self._keeper.adopt(self._there(self._stored))
+
+    async def _renew(self) -> Result:
+        stored = self._stored
+        if stored is not None and self._is_news(stored) and self._setup.has_life(stored, ahead=True):
+            return self._adopt()
+        if stored is None and self._store_error is None and not self._keeper.only_in_memory:
+            self._account.forget()
+        return await self._refresh() or await self._login()
+
+    async def _refresh(self) -> Token | None:
+        base = self._base()
+        while base is not None and await self._may_refresh(base):
+            token = await self._refresh_with(base)
+            if token is not None:
+                return token
+            await self._load()
+            if self._stored is None or self._stored.generation <= base.generation:
+                return None
+            if self._setup.has_life(self._stored):
+                return self._adopt()
+            base = self._stored
+        return None
+
+    def _base(self) -> Token | None:
+        candidates = [token for token in (self._account.token, self._stored) if token is not None]
+        return max(candidates, key=lambda token: token.generation, default=None)
+
+    async def _may_refresh(self, base: Token) -> bool:
+        if not base.value:
+            if self._credentials_at_hand is not None:
+                await self._refusals.check(self._credentials_at_hand)
+            return True
+        if base.refresh_token is None or base.refresh_token in self._dead:
+            return False
+        doubtful = base.generation == self._account.dead_refresh or (not self._locked and self._keeper.rotates(base))
+        return not (doubtful and self._setup.can_log_in)
+
+    async def _refresh_with(self, base: Token) -> Token | None:
+        def refresh() -> Flow[Token]:
+            return self._setup.flow.refresh(base, now=self._setup.clock.now())
+
+        try:
+            token = await self._noting(self._exchange.run_refresh(refresh))
+        except ReauthenticationRequired as error:
+            self._bury(base, error)
+            return None
+        except InvalidCredentials as error:
+            self._bury(base, error)
+            if not base.value:
+                self._account.forget()
+            raise
+        if not base.value:
+            await self._refusals.forget()
+        return await self._keeper.keep(token, base, "refresh", spent=base.refresh_token)
+
+    def _bury(self, base: Token, error: ReauthenticationRequired | InvalidCredentials) -> None:
+        self._account.dead_refresh = base.generation
+        self._dead.add(base.refresh_token or "")
+        if isinstance(error, ReauthenticationRequired):
+            self._refused = error
+
+    async def _login(self) -> Result:
+        credentials = self._credentials
+        if isinstance(credentials, RefreshTokenCredentials):
+            return None if credentials.refresh_token in self._dead else await self._login_with(credentials)
+        if self._ahead:
+            raise self._no_way()
+        if credentials is None:
+            return None
+        await self._refusals.check(credentials)
+        return await self._login_with(credentials)
+
+    async def _login_now(self) -> Result:
+        return None if self._credentials is None else await self._login_with(self._credentials)
+
+    async def _login_with(self, credentials: Credentials) -> Result:
+        def login() -> Flow[Token | Challenge]:
+            return self._setup.flow.login(credentials, now=self._setup.clock.now())
+
+        if isinstance(credentials, RefreshTokenCredentials):
+            result = await self._noting(self._exchange.run_refresh(login))
+            return await self._take(result, "login", credentials.refresh_token)
+        return await self._take(await self._noting(self._exchange.run(login())), "login")
+
+    async def _answer_now(self, challenge: Challenge, answers: Mapping[str, str]) -> Result:
+        flow = self._setup.flow.answer(challenge, answers, now=self._setup.clock.now())
+        return await self._take(await self._noting(self._exchange.run(flow)), "answer")
+
+    async def _take(self, result: Token | Challenge, how: How, spent: str | None = None) -> Token | Challenge:
+        if isinstance(result, Challenge):
+            return result
+        if result.value:
+            await self._refusals.forget()
+        return await self._keeper.keep(result, self._account.token, how, spent=spent)
+
+    async def _noting(self, exchange: Awaitable[T]) -> T:
+        try:
+            return await exchange
+        except InvalidCredentials as error:
+            refused = error
+        await self._refusals.note(self._credentials_at_hand, refused)
+        raise refused
+
+    @property
+    def _credentials_at_hand(self) -> Credentials | None:
+        return self._credentials or self._account.asked
+
+    def _no_way(self) -> ReauthenticationRequired | StoreError:
+        if self._refused is not None:
+            return self._refused
+        if self._store_error is not None:
+            return self._store_error
+        message = f"{self._setup.flow.account}: no usable token is stored, and there is nothing to log in with"
+        return ReauthenticationRequired(message)

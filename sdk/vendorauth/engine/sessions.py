@@ -1,0 +1,114 @@
+"""Own or borrow the HTTP session that everything is sent with."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as tls
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, TypeAlias, final
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from vendorauth._version import __version__
+from vendorauth.errors import ConfigurationError
+
+Ssl: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
+"""How TLS is verified: as aiohttp's ``ssl``."""
+
+USER_AGENT: Final = f"vendorauth/{__version__} aiohttp/{aiohttp.__version__}"
+
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
+"""Time is kept by whoever sends: one deadline for a whole call, not one for each of its requests."""
+
+
+@final
+class Sessions:
+    """
+    Send with a session of our own, which never keeps a cookie, adds no header but User-Agent, follows no redirect.
+
+    A *borrowed* session lends its connector, trace configs, proxy and trust_env, and is never closed; its cookie jar
+    would replace our Cookie header with another account's, and its default headers, auth and middlewares are not ours
+    to send.
+    """
+
+    def __init__(
+        self,
+        borrowed: aiohttp.ClientSession | None = None,
+        *,
+        proxy: str | URL | None = None,
+        trust_env: bool = False,
+        ssl: Ssl | None = None,
+    ) -> None:
+        self._borrowed = borrowed
+        self._proxy = None if proxy is None else URL(proxy)
+        self._trust_env = trust_env
+        self._options: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def send(
+        self, method: str, url: URL, headers: Mapping[str, str], data: Any = None, *, skip: tuple[str, ...] = ()
+    ) -> aiohttp.ClientResponse:
+        """Send one request, and give its answer as soon as its headers are there; the body is the caller's to read."""
+        session = self._session
+        if session is None or self._loop is not asyncio.get_running_loop() or session.closed:
+            session = self._open()
+        return await session.request(
+            method,
+            url,
+            headers=headers,
+            data=data,
+            allow_redirects=False,
+            skip_auto_headers=skip,
+            proxy=self._proxy_for(url),
+            **self._options,
+        )
+
+    async def close(self) -> None:
+        """Close what was opened here; a borrowed session's connector stays open."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def __del__(self) -> None:
+        if self._session is not None and not self._session.closed and self._borrowed is None:
+            warnings.warn("a vendorauth client was never closed: use `async with` or aclose()", ResourceWarning, 2)
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(
+            connector=self._connector(),
+            connector_owner=self._borrowed is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+            timeout=_NO_TIMEOUT,
+            trace_configs=None if self._borrowed is None else list(self._borrowed.trace_configs),
+        )
+        return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector | None:
+        if self._borrowed is None:
+            return None
+        if self._borrowed.connector is None:
+            message = "the session that was lent to this client is closed"
+            raise ConfigurationError(message)
+        return self._borrowed.connector
+
+    def _proxy_for(self, url: URL) -> URL | None:
+        if self._proxy is not None:
+            return self._proxy
+        lent = self._borrowed
+        if lent is not None and (proxy := lent._default_proxy) is not None:  # noqa: SLF001  it has no public name
+            return URL(proxy)
+        # aiohttp's own trust_env also sends ~/.netrc's passwords, which would clash with or replace our header.
+        return _env_proxy(url.scheme, url.host or "") if self._trust_env or (lent and lent.trust_env) else None
+
+
+@lru_cache(maxsize=64)
+def _env_proxy(scheme: str, host: str) -> URL | None:
+    proxy = getproxies().get(scheme)
+    return URL(proxy) if proxy and not proxy_bypass(host) else None

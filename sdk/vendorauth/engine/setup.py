@@ -1,0 +1,58 @@
+"""Hold what one token source was made with."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import attrs
+
+from vendorauth.engine.clock import Clock, moment
+from vendorauth.engine.exchange import Send
+from vendorauth.engine.freshness import Life, Moment, life_of
+from vendorauth.engine.policy import RefreshPolicy
+from vendorauth.engine.vault import Vault
+from vendorauth.events import TokenEvent
+from vendorauth.flows import LoginFlow
+from vendorauth.tokens import Challenge, CredentialsSource, PasswordCredentials, Token
+
+OnChallenge: TypeAlias = Callable[[Challenge], Awaitable[Mapping[str, str]]]
+"""Asks a person; is given the challenge and returns the answers by field."""
+
+OnEvent: TypeAlias = Callable[[TokenEvent], None]
+"""Is told what happened, by the loop's ``call_soon``."""
+
+
+@attrs.frozen(kw_only=True)
+class Setup:
+    """Say how one source logs in, sends, stores, tells the time and reports."""
+
+    flow: LoginFlow
+    credentials: CredentialsSource = attrs.field(repr=False)
+    vault: Vault
+    send: Send
+    policy: RefreshPolicy
+    clock: Clock
+    tell: OnEvent
+    on_challenge: OnChallenge | None
+    strict_store: bool
+    draw: Callable[[], float] = random.random
+
+    def moment(self) -> Moment:
+        """Read both clocks."""
+        return moment(self.clock)
+
+    def life(self, token: Token) -> Life:
+        """Work out *token*'s life from now on, with the start of its background renewal drawn."""
+        return life_of(token, self.policy, self.moment(), self.draw())
+
+    def has_life(self, token: Token, *, ahead: bool = False) -> bool:
+        """Tell whether *token* has more life than the leeway; with *ahead*, whether no renewal is due at all."""
+        life = life_of(token, self.policy, self.moment())
+        return not (life.ahead if ahead else life.stale).passed(self.moment())
+
+    @property
+    def can_log_in(self) -> bool:
+        """Whether there may be a password to log in with."""
+        return callable(self.credentials) or isinstance(self.credentials, PasswordCredentials)

@@ -1,0 +1,374 @@
+"""Keep one account's token fresh: memory, then store, then refresh, then login."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Self, final
+
+from vendorauth.engine.account import Account, Failure, shared_account
+from vendorauth.engine.clock import Clock, SystemClock
+from vendorauth.engine.exchange import Send
+from vendorauth.engine.foreign import refuse_from_inside
+from vendorauth.engine.freshness import NEVER, Moment
+from vendorauth.engine.keeping import last_save
+from vendorauth.engine.logout import log_out
+from vendorauth.engine.pauses import pause_for
+from vendorauth.engine.policy import RefreshPolicy
+from vendorauth.engine.renewal import Renewal
+from vendorauth.engine.setup import OnChallenge, OnEvent, Setup
+from vendorauth.engine.single_flight import Flight, Kind, Outcome, Work
+from vendorauth.engine.status import SourceStatus, status_of
+from vendorauth.engine.vault import Vault
+from vendorauth.errors import (
+    ChallengeRequired,
+    ConfigurationError,
+    InvalidCredentials,
+    ReauthenticationRequired,
+    VendorAuthError,
+    own_copy,
+)
+from vendorauth.events import RenewalFailed, TokenEvent
+from vendorauth.flows import LoginFlow
+from vendorauth.messages import Response
+from vendorauth.stores import TokenStore
+from vendorauth.tokens import Challenge, CredentialsSource, Token
+
+
+@final
+class TokenSource:
+    """
+    Keep one account's token fresh for one event loop.
+
+    Sources of the same account, credentials and store object share their renewals. Cancelling any call here cancels
+    nothing but the waiting; what a vendor has answered is saved all the same.
+
+    At start-up, check the login with ``await source.token()``, never with `login`, which asks the vendor every time:
+    a service that crashes and restarts would lock its account.
+    """
+
+    def __init__(  # noqa: PLR0913  fixed by the design
+        self,
+        flow: LoginFlow,
+        credentials: CredentialsSource = None,
+        *,
+        store: TokenStore,
+        send: Send,
+        policy: RefreshPolicy | None = None,
+        on_event: OnEvent | None = None,
+        on_challenge: OnChallenge | None = None,
+        strict_store: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        self._on_event = on_event
+        self._setup: Final = Setup(
+            flow=flow,
+            credentials=credentials,
+            vault=Vault(store, flow.account, self.report),
+            send=send,
+            policy=policy or RefreshPolicy(),
+            clock=clock or SystemClock(),
+            tell=self.report,
+            on_challenge=on_challenge,
+            strict_store=strict_store,
+        )
+        self._wall: Callable[[], float] = time.time if clock is None else lambda: clock.now().timestamp()
+        self._monotonic: Callable[[], float] = time.monotonic if clock is None else clock.monotonic
+        self._account = Account(None, store)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<TokenSource of {self.flow.account}: {self.status().state}>"
+
+    async def __aenter__(self) -> Self:
+        """Open it, again where it was closed."""
+        self._closed = False
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def flow(self) -> LoginFlow:
+        """How this source logs in."""
+        return self._setup.flow
+
+    async def token(self) -> Token:
+        """
+        Give a token that serves: at once while it is fresh, after one shared renewal when it is not.
+
+        Raises:
+            InvalidCredentials: The vendor refused the credentials.
+            ChallengeRequired: The vendor asks something first.
+            ReauthenticationRequired: There is no usable token and no password.
+            AuthServiceUnavailable: The vendor can't serve now.
+            TransportError: The vendor could not be reached, or not within the deadline.
+            ProtocolError: The vendor's answer can't be read.
+            StoreLockTimeout: Somebody else held the store's lock for too long.
+            RuntimeError: The source is closed, or belongs to another running event loop.
+        """
+        return self.fresh() or await self._token()
+
+    def fresh(self) -> Token | None:
+        """Give the token if nothing has to be done for it, else ``None``; no I/O, no task, no lock: rule 1."""
+        account = self._account
+        wall, monotonic = account.quiet
+        if self._monotonic() < monotonic and self._wall() < wall and asyncio.get_running_loop() is account.loop:
+            return account.token
+        return None
+
+    async def _token(self) -> Token:
+        account = self._here()
+        token, now = account.token, self._setup.moment()
+        if token is None or account.life.stale.passed(now):
+            return await self._obtain(account, token, refused=False)
+        if account.may_go_ahead(now):
+            self._renew_ahead(account, token)
+        return token
+
+    async def renew(self, rejected: Token, *, status: int = 401) -> Token:
+        """
+        Give a newer token after the API refused *rejected* with *status*.
+
+        The same token back means that renewing is known to be futile now (rule 12): raise what the API said.
+
+        Raises:
+            ReauthenticationRequired: Somebody logged out meanwhile; or as in `token`, which has the other errors.
+        """
+        account = self._here()
+        _refuse_logged_out(account, rejected)
+        current = account.token
+        if current is not None and current.is_newer_than(rejected):
+            return current
+        if account.is_futile(status, self._setup.moment()):
+            return rejected
+        return await self._obtain(account, rejected, refused=True)
+
+    def replay_refused(self, token: Token, status: int) -> None:
+        """Note that a renewed *token* was refused with *status* too: for a while, renewing is futile (rule 12)."""
+        del token
+        self._account.futile[status] = self._monotonic() + self._setup.policy.futile_pause
+
+    async def login(self) -> Token:
+        """
+        Log in now, whatever is stored, and even where the password was refused before.
+
+        For a person who has just typed a password. Calls that wait together share one login. Raises what `token` does.
+        """
+        account = self._here()
+        while (flight := account.flights.current) and flight.kind is not Kind.LOGIN:
+            await flight.outcome()
+        if flight is None:
+            account.challenge = None
+            flight = self._start(account, Kind.LOGIN, Renewal(self._setup, account).login)
+        return _token_of(await flight.outcome())
+
+    async def answer(self, challenge: Challenge, answers: Mapping[str, str]) -> Token:
+        """
+        Answer *challenge* with *answers* by its fields.
+
+        Raises:
+            ConfigurationError: It is another account's, or a field is missing.
+            ChallengeRequired: The vendor asks something else next.
+            InvalidCredentials: The answer was wrong.
+        """
+        account = self._here()
+        if challenge.account != self.flow.account:
+            message = "this challenge belongs to another account"
+            raise ConfigurationError(message)
+        await self._idle(account)
+        flight = self._start(account, Kind.ANSWER, lambda: Renewal(self._setup, account).answer(challenge, answers))
+        return _token_of(await flight.outcome())
+
+    async def logout(self) -> None:
+        """
+        Revoke the tokens where the vendor can, and forget them; the credentials stay, so the next call logs in.
+
+        Raises:
+            StoreError: Only with ``strict_store``: the stored token could not be deleted.
+        """
+        account = self._here()
+        _send_person_away(account)
+        await self._idle(account)
+        outcome = await self._start(account, Kind.LOGOUT, lambda: log_out(self._setup, account)).outcome()
+        if outcome.error is not None:
+            raise own_copy(outcome.error)
+
+    def absorb(self, token: Token, response: Response) -> None:
+        """Take over what a *response* to a request with *token* changed: a cookie that rolls (rule 17)."""
+        account = self._account
+        current = account.token
+        if current is None or current.generation != token.generation:
+            return
+        rolled = self.flow.absorb(current, response, now=self._setup.clock.now())
+        if rolled is not current:
+            account.roll(rolled, self._setup.life(rolled))
+
+    def peek(self) -> Token | None:
+        """Give what is held in memory, without any I/O."""
+        return self._account.token
+
+    def status(self) -> SourceStatus:
+        """Tell how it is doing, without any I/O and without a secret."""
+        return status_of(self.flow.account, self._account, self._setup.moment())
+
+    def report(self, event: TokenEvent) -> None:
+        """Tell *event* to ``on_event``, once the loop comes round: a hook that raises hurts nothing."""
+        if self._on_event is not None:
+            asyncio.get_running_loop().call_soon(self._on_event, event)
+
+    @property
+    def person_seconds(self) -> float:
+        """How long ``on_challenge`` was waited for, all in all: no timeout counts that."""
+        account = self._account
+        since = account.person_since
+        running = 0.0 if since is None else asyncio.get_running_loop().time() - since
+        return account.person_seconds + running
+
+    async def person_gone(self) -> None:
+        """Wait until ``on_challenge`` is not being waited for."""
+        if self._account.person is not None:
+            await asyncio.wait({self._account.person})
+
+    async def aclose(self) -> None:
+        """
+        End the use in this event loop: let a renewal under way save what it gets, and save what is unsaved.
+
+        Calls afterwards raise `RuntimeError`, until it is entered again. Cancelling it loses nothing; call it again.
+        """
+        account = self._account
+        refuse_from_inside(account)
+        self._closed = True
+        account.sources.discard(self)
+        if account.loop is asyncio.get_running_loop():
+            _send_person_away(account)
+            await self._idle(account)
+            if account.unsaved or account.rolled:
+                await self._start(account, Kind.TIDY, lambda: last_save(self._setup, account)).outcome()
+        self._account = Account(None, account.store)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            message = "this token source is closed; enter it again with `async with`"
+            raise RuntimeError(message)
+
+    def _here(self) -> Account:
+        self._refuse_closed()
+        loop, account = asyncio.get_running_loop(), self._account
+        if account.loop is not loop:
+            account = self._move(loop)
+        refuse_from_inside(account)
+        return account
+
+    def _move(self, loop: asyncio.AbstractEventLoop) -> Account:
+        old = self._account
+        if old.loop is not None and not old.loop.is_closed():
+            message = "this token source belongs to another event loop, which still lives: make one for each loop"
+            raise RuntimeError(message)
+        account = shared_account(loop, self._setup.vault.store, self.flow.account, self._setup.credentials)
+        account.sources.add(self)
+        account.logged_out = max(account.logged_out, old.logged_out)
+        account.floor = max(account.floor, old.floor)
+        if old.token is not None and old.unsaved and account.token is None:
+            account.hold(old.token, self._setup.life(old.token), unsaved=True)
+        self._account = account
+        return account
+
+    async def _idle(self, account: Account) -> None:
+        while account.flights.current is not None:
+            await account.flights.current.outcome()
+
+    def _start(self, account: Account, kind: Kind, work: Callable[[], Work]) -> Flight:
+        if kind is not Kind.TIDY:
+            self._refuse_closed()
+        return account.flights.start(kind, work(), lambda outcome: self._settle(account, kind, outcome))
+
+    def _renew_ahead(self, account: Account, token: Token) -> None:
+        account.stay_quiet()
+        self._start(account, Kind.AHEAD, Renewal(self._setup, account, replaces=token, ahead=True).renew)
+
+    async def _obtain(self, account: Account, replaced: Token | None, *, refused: bool) -> Token:
+        """Wait for a token newer than *replaced*, starting what is needed; *refused*: the API refused that one."""
+        while True:
+            current = account.token
+            if current is not None and (replaced is None or current.is_newer_than(replaced)):
+                return current
+            if refused and replaced is not None:
+                _refuse_logged_out(account, replaced)
+            flight = account.flights.current
+            if flight is None:
+                error = account.latched(self._setup.moment(), may_ask=callable(self._setup.credentials))
+                if error is not None:
+                    if await self._look(account, replaced):
+                        continue
+                    return self._last_resort(account, error, refused=refused)
+                flight = self._start(account, Kind.RENEWAL, Renewal(self._setup, account, replaces=replaced).renew)
+            outcome = await flight.outcome()
+            if outcome.error is not None and self._is_final(account, flight, outcome.error):
+                return self._last_resort(account, outcome.error, refused=refused)
+
+    def _is_final(self, account: Account, flight: Flight, error: VendorAuthError) -> bool:
+        """Tell whether whoever waited for *flight* gets its *error*, or goes on with a renewal that may log in."""
+        if flight.kind is Kind.AHEAD:
+            return account.refreshable or not (isinstance(error, ReauthenticationRequired) and self._setup.can_log_in)
+        return flight.kind is Kind.RENEWAL
+
+    def _last_resort(self, account: Account, error: VendorAuthError, *, refused: bool) -> Token:
+        living = None if refused else account.alive(self._setup.moment())
+        if living is None:
+            raise own_copy(error)
+        return living
+
+    async def _look(self, account: Account, replaced: Token | None) -> bool:
+        flight = account.looks.current
+        if flight is None:
+            if not account.may_look(self._setup.moment()):
+                return False
+            work = Renewal(self._setup, account, replaces=replaced).glance()
+            flight = account.looks.start(Kind.LOOK, work, lambda _: None)
+        return (await flight.outcome()).token is not None
+
+    def _settle(self, account: Account, kind: Kind, outcome: Outcome) -> None:
+        """Decide what a failed flight means for the calls after it; success has been published already."""
+        error = outcome.error
+        if error is None or kind in {Kind.LOGOUT, Kind.TIDY}:
+            return
+        now = self._setup.moment()
+        pause = 0.0
+        if isinstance(error, ChallengeRequired):
+            account.challenge = error
+            account.challenge_until = self._end_of(error.challenge, now)
+        elif isinstance(error, InvalidCredentials):
+            refusal = account.refused(now)
+            pause = refusal.pause if refusal else 0.0
+        elif kind is not Kind.ANSWER and not (
+            kind is Kind.AHEAD and not account.refreshable and self._setup.can_log_in
+        ):
+            attempt = account.attempts + 1
+            pause = pause_for(error, attempt, self._setup.policy.backoff, self._setup.draw())
+            account.fail(Failure(error, attempt, now.monotonic + pause))
+        self.report(RenewalFailed(account=self.flow.account, error=error, pause=pause, ahead=kind is Kind.AHEAD))
+
+    def _end_of(self, challenge: Challenge, now: Moment) -> Moment:
+        if challenge.expires_at is None:
+            return NEVER
+        return now.before(-(challenge.expires_at - self._setup.clock.now()).total_seconds())
+
+
+def _token_of(outcome: Outcome) -> Token:
+    if outcome.error is not None:
+        raise own_copy(outcome.error)
+    assert outcome.token is not None
+    return outcome.token
+
+
+def _refuse_logged_out(account: Account, token: Token) -> None:
+    if token.generation <= account.logged_out:
+        message = "the token of this call was logged out meanwhile"
+        raise ReauthenticationRequired(message)
+
+
+def _send_person_away(account: Account) -> None:
+    if account.person is not None:
+        account.person.cancel()

@@ -1,0 +1,64 @@
+"""Tell how a token source is doing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import attrs
+
+from vendorauth.engine.account import Account
+from vendorauth.engine.freshness import Moment
+
+State: TypeAlias = Literal["none", "fresh", "ageing", "stale", "dead"]
+"""What a source holds: no token; one to hand out; one that is renewed ahead; one that callers wait to be renewed."""
+
+
+@attrs.frozen(kw_only=True)
+class SourceStatus:
+    """
+    Tell how a token source is doing; safe to show.
+
+    *error* is the class name of what callers would get at once instead of a renewal, for *retry_in* seconds.
+    """
+
+    account: str
+    state: State
+    generation: int | None
+    issued_at: datetime | None
+    expires_at: datetime | None
+    renewing: bool
+    unsaved: bool
+    failures: int
+    error: str | None
+    retry_in: float | None
+
+
+def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
+    """Describe *account*, which is called *name*, as seen at *now*."""
+    token = account.token
+    error = account.latched(now, may_ask=False)
+    until = account.failure.next_try if account.failure and error is account.failure.error else None
+    return SourceStatus(
+        account=name,
+        state=_state(account, now),
+        generation=token.generation if token else None,
+        issued_at=token.issued_at if token else None,
+        expires_at=token.expires_at if token else None,
+        renewing=account.flights.current is not None,
+        unsaved=account.unsaved,
+        failures=account.attempts,
+        error=type(error).__name__ if error else None,
+        retry_in=None if until is None else until - now.monotonic,
+    )
+
+
+def _state(account: Account, now: Moment) -> State:
+    if account.token is None:
+        return "none"
+    life = account.life
+    if life.end.passed(now):
+        return "dead"
+    if life.stale.passed(now):
+        return "stale"
+    return "ageing" if life.ahead.passed(now) else "fresh"

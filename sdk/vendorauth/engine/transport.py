@@ -1,0 +1,97 @@
+"""Send a flow's requests: the one place where aiohttp is called for a login."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
+
+from vendorauth.engine.sessions import Sessions
+from vendorauth.errors import ConfigurationError, ProtocolError, RequestTimeout, TransportError, VendorAuthError
+from vendorauth.messages import Request, Response
+
+LONGEST_ANSWER: Final = 1024 * 1024
+"""Bytes of an auth answer that are read at most, after decompression."""
+
+_NOT_SENT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.ClientHttpProxyError,
+)
+
+
+@final
+class Transport:
+    """
+    Send a request and read its answer whole, up to 1 MiB; redirects are never followed.
+
+    Raises:
+        TransportError: Nothing, or not all, came back.
+        ProtocolError: The answer is too long, or no HTTP.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def __call__(self, request: Request) -> Response:
+        """Send *request*, whole."""
+        try:
+            answer = await self._sessions.send(
+                request.method, request.url, request.headers, request.body or None, skip=("Content-Type",)
+            )
+            async with answer:
+                return Response(answer.status, answer.headers, await _body(answer, request.label))
+        except (aiohttp.ClientError, OSError) as error:
+            trouble = translated(error, request.label)
+        raise trouble
+
+
+async def _body(answer: aiohttp.ClientResponse, label: str) -> bytes:
+    try:
+        return await _read(answer, label)
+    except aiohttp.ClientError:
+        if answer.ok:
+            raise
+        return b""  # a refusal's status and headers tell enough
+
+
+async def _read(answer: aiohttp.ClientResponse, label: str) -> bytes:
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            message = f"{label}: the answer ({answer.status}) is longer than {LONGEST_ANSWER} bytes"
+            raise ProtocolError(message)
+    return bytes(body)
+
+
+def translated(error: aiohttp.ClientError | OSError, label: str) -> VendorAuthError:
+    """
+    Make our error of aiohttp's or the system's.
+
+    It is not chained: aiohttp's errors hold the request with its headers, and their tracebacks its body.
+    """
+    sent = not isinstance(error, _NOT_SENT)
+    if isinstance(error, aiohttp.InvalidURL):
+        return ConfigurationError(f"{label}: this URL can't be sent to")
+    if isinstance(error, TimeoutError):
+        return RequestTimeout(f"{label}: {'no answer' if sent else 'no connection'} in time", sent)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return TransportError(f"{label}: the proxy answered {error.status}", sent)
+    if isinstance(error, aiohttp.ClientResponseError) or isinstance(error.__cause__, ContentEncodingError):
+        return ProtocolError(f"{label}: the answer is not proper HTTP")
+    return TransportError(f"{label}: {_what(error)}", sent)
+
+
+def _what(error: aiohttp.ClientError | OSError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host's name can't be resolved"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "the host's certificate can't be verified"
+    if isinstance(error, aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch):
+        return "TLS failed"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"can't connect ({error.strerror or type(error).__name__})"
+    return f"the connection was lost before the answer was complete ({type(error).__name__})"

@@ -1,0 +1,101 @@
+"""Be the seam to a token store: what a store raises leaves it as a `StoreError`, and is reported."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Final, TypeVar, final
+
+from vendorauth.errors import StoreConflict, StoreError, StoreUnavailable
+from vendorauth.events import Operation, StoreTrouble, TokenEvent
+from vendorauth.stores import TokenStore
+from vendorauth.stores._reports import listener
+from vendorauth.tokens import Token
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+PATIENCE: Final = 10.0
+"""Seconds that a store may take to load, save, delete or release; waiting for a lock is bounded by the store."""
+
+
+@final
+class Vault:
+    """Keep one account in a store."""
+
+    def __init__(self, store: TokenStore, account: str, tell: Callable[[TokenEvent], None]) -> None:
+        self.store: Final = store
+        self._account = account
+        self._tell = tell
+
+    async def load(self, suffix: str = "") -> Token | None:
+        """Read the account's record, or the one beside it named by *suffix*. Raises `StoreError`."""
+        return await self._seam("load", lambda: self.store.load(self._account + suffix))
+
+    async def save(self, token: Token, suffix: str = "") -> None:
+        """
+        Store *token*, even when this task is cancelled meanwhile: what a vendor answered must not be lost.
+
+        Raises `StoreError`, and `CancelledError` once the token is stored.
+        """
+
+        def save() -> Awaitable[None]:
+            return self.store.save(self._account + suffix, token)
+
+        try:
+            await self._seam("save", save)
+        except asyncio.CancelledError:
+            await self._seam("save", save)
+            raise
+
+    async def delete(self, suffix: str = "") -> None:
+        """Forget the record. Raises `StoreError`."""
+        await self._seam("delete", lambda: self.store.delete(self._account + suffix))
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncGenerator[None, None]:
+        """
+        Hold the account's lock. Raises `StoreError` when it can't be had; trouble with releasing it is only reported.
+
+        The store's own context manager never sees an exception: one that rolls back would undo a good save.
+        """
+        lock = await self._seam("lock", self._take, patience=None)
+        try:
+            yield
+        finally:
+            with suppress(StoreError):
+                await self._seam("release", lambda: lock.__aexit__(None, None, None))
+
+    async def _take(self) -> AbstractAsyncContextManager[None]:
+        lock = self.store.lock(self._account)
+        await lock.__aenter__()
+        return lock
+
+    async def _seam(
+        self, operation: Operation, call: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE
+    ) -> T:
+        trouble: StoreError
+        heard = listener.set(lambda error: self._event(operation, error))
+        try:
+            async with asyncio.timeout(patience):
+                return await call()
+        except StoreError as error:
+            trouble = error
+        except Exception as error:  # noqa: BLE001  the seam to a user's store
+            trouble = StoreUnavailable(f"the token store's {operation} failed: {type(error).__name__}")
+            trouble.__cause__ = error
+        finally:
+            listener.reset(heard)
+        if not isinstance(trouble, StoreConflict):
+            self._report(operation, trouble)
+        raise trouble
+
+    def _report(self, operation: Operation, error: StoreError) -> None:
+        log.warning("%s: token store, %s: %s", self._account, operation, error)
+        self._event(operation, error)
+
+    def _event(self, operation: Operation, error: StoreError) -> None:
+        self._tell(StoreTrouble(account=self._account, operation=operation, error=error))

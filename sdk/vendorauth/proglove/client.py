@@ -1,0 +1,145 @@
+"""Talk to ProGlove INSIGHT."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Final, Literal, Self, Unpack, final
+from urllib.parse import quote
+
+from yarl import URL
+
+from vendorauth._accounts import account_name
+from vendorauth._environment import credentials_from, optional, required
+from vendorauth._urls import checked_base_url
+from vendorauth._wire import structure
+from vendorauth.client import ClientOptions, JsonClient, PlainJson
+from vendorauth.errors import ConfigurationError
+from vendorauth.proglove.flow import ProGloveFlow
+from vendorauth.proglove.models import Device, Event, Page, event_from
+from vendorauth.tokens import CredentialsSource
+
+CUSTOMER: Final = "{customer_id}"
+"""What a path may say in place of the customer's id."""
+
+
+@final
+class ProGloveClient(JsonClient):
+    """
+    Talk to ProGlove INSIGHT, as one user of one customer.
+
+    *base_url* is what the web portal shows, its path included. *token_kind* and *authorization_scheme* choose what goes
+    into ``Authorization`` (the raw IdToken); the vendor's pages contradict each other about it. *cognito_url* is the
+    complete URL to log in at instead of the region's; *refresh_with* is for user pools that rotate refresh tokens.
+    *account* names the token in the store; it must be given where *credentials* has no user name. *allow_http* allows
+    plain http to other machines. The other keywords are those of `vendorauth.ClientOptions`.
+
+    ``{customer_id}`` in a path is replaced by the customer's id.
+
+    Source: ProGlove, Authentication.
+
+    Raises:
+        ConfigurationError: Something in it can't be right.
+    """
+
+    def __init__(  # noqa: PLR0913  the vendor has as many
+        self,
+        base_url: str | URL,
+        customer_id: str,
+        credentials: CredentialsSource = None,
+        *,
+        account: str | None = None,
+        token_kind: Literal["id", "access"] = "id",  # noqa: S107  a kind, no token
+        authorization_scheme: str = "",
+        cognito_url: str | URL | None = None,
+        refresh_with: Literal["initiate-auth", "get-tokens"] = "initiate-auth",
+        allow_http: bool = False,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        url = checked_base_url(base_url, allow_http=allow_http)
+        variant = "" if token_kind == "id" else token_kind  # noqa: S105  a kind, no token
+        flow = ProGloveFlow(
+            url,
+            customer_id,
+            account=account_name(account, credentials, "proglove", url, customer_id, variant=variant),
+            token_kind=token_kind,
+            authorization_scheme=authorization_scheme,
+            cognito_url=cognito_url and checked_base_url(cognito_url, allow_http=allow_http, name="Cognito URL"),
+            refresh_with=refresh_with,
+        )
+        self._customer = quote(customer_id, safe="")
+        super().__init__(flow, credentials, dialect=PlainJson(), **options)
+
+    @classmethod
+    def from_env(cls, prefix: str = "PROGLOVE", **options: Unpack[ClientOptions]) -> Self:
+        """
+        Make a client from ``PREFIX_BASE_URL``, ``PREFIX_CUSTOMER_ID``, and the credentials.
+
+        These are ``PREFIX_REFRESH_TOKEN``, or ``PREFIX_USERNAME`` and ``PREFIX_PASSWORD``. ``PREFIX_ACCOUNT`` names the
+        token in the store where a refresh token alone does not, ``PREFIX_COGNITO_URL`` is read where it is set.
+
+        Raises:
+            ConfigurationError: One of them is missing; named.
+        """
+        customer_id = required(prefix, "CUSTOMER_ID")
+        credentials = credentials_from(prefix)
+        if credentials is None:
+            required(prefix, "USERNAME")
+        return cls(
+            required(prefix, "BASE_URL"),
+            customer_id,
+            credentials,
+            account=optional(prefix, "ACCOUNT"),
+            cognito_url=optional(prefix, "COGNITO_URL"),
+            **options,
+        )
+
+    async def devices(self) -> AsyncIterator[Device]:
+        """
+        Go through all wearables, page by page (ProGlove, Data endpoints: devices). Raises what `get` does.
+
+        A page is asked for when the one before has been gone through.
+        """
+        async for page in self._pages(f"/{CUSTOMER}/devices", {}):
+            for item in page.items:
+                yield structure(item, Device, "a device")
+
+    async def events(self, *, start: datetime | None = None, end: datetime | None = None) -> AsyncIterator[Event]:
+        """
+        Go through the events from *start* to *end* (aware), page by page; the last 24 hours where they are left out.
+
+        Their order is not documented (ProGlove, Get endpoint data: events). Raises what `get` does.
+
+        Raises:
+            ConfigurationError: A time is naive.
+        """
+        params = {"start_time_millis": _milliseconds("start", start), "end_time_millis": _milliseconds("end", end)}
+        given = {name: value for name, value in params.items() if value is not None}
+        async for page in self._pages(f"/{CUSTOMER}/events", given):
+            for item in page.items:
+                yield event_from(item, "an event")
+
+    async def _pages(self, path: str, params: Mapping[str, str | int]) -> AsyncIterator[Page]:
+        """Follow the pages of a list by their tokens, always with the same path and parameters, until one repeats."""
+        seen: set[str] = set()
+        following: Mapping[str, str] = {}
+        while True:
+            page = await self.get(path, params={**params, **following}, model=Page)
+            yield page
+            following = page.next_page
+            token = "".join(following.values())
+            if not token or token in seen:
+                return
+            seen.add(token)
+
+    def _url(self, path: str) -> URL:
+        return super()._url(path.replace(CUSTOMER, self._customer))
+
+
+def _milliseconds(name: str, time: datetime | None) -> int | None:
+    if time is None:
+        return None
+    if time.utcoffset() is None:
+        message = f"{name} must be an aware datetime"
+        raise ConfigurationError(message)
+    return int(time.timestamp() * 1000)

@@ -1,0 +1,7 @@
+"""Set up what all tests share."""
+
+from hypothesis import settings
+
+# A noisy machine is no reason for a property to fail; pytest-timeout bounds every test.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")

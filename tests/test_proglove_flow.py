@@ -1,0 +1,677 @@
+"""Logging in to ProGlove: the documented requests, and an answer to everything that can come back."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from vendorauth.errors import (
+    AuthError,
+    AuthServiceUnavailable,
+    ConfigurationError,
+    InvalidCredentials,
+    ProtocolError,
+    ReauthenticationRequired,
+    VendorAuthError,
+)
+from vendorauth.flows import LoginFlow
+from vendorauth.messages import Flow, Request, Response
+from vendorauth.proglove import ProGloveFlow
+from vendorauth.testing.play import play
+from vendorauth.tokens import Challenge, PasswordCredentials, RefreshTokenCredentials, Token
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+BASE = "https://abc123.execute-api.eu-west-1.amazonaws.com/latest"
+Seen: TypeAlias = tuple[str, URL, dict[str, str], bytes]
+
+ASK: Seen = "GET", URL(f"{BASE}/auth-information?id=demo0001"), {}, b""
+LOGIN = URL("https://cognito-idp.eu-west-1.amazonaws.com/login")
+JANE = PasswordCredentials("jane@example.com", "s3cret")
+SERVICE = RefreshTokenCredentials("refresh0")
+INFORMATION = {
+    "region": "eu-west-1",
+    "customer_id:": "demo0001",
+    "user_pool_client_id": "client1",
+    "user_pool_id": "eu-west-1_Pool",
+}
+
+
+def answered(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Be an answer with *body* as JSON."""
+    return Response(status, headers or {}, msgspec.json.encode(body))
+
+
+def refused(code: str, status: int = 400) -> Response:
+    """Be a refusal as real Cognito sends it."""
+    return answered({"__type": code, "message": "MARKED"}, status, {"x-amzn-RequestId": "request-1"})
+
+
+def jwt(life: int, mark: str = "") -> str:
+    """Make a JWT that lives *life* seconds."""
+    claims = json.dumps({"iat": 1_000_000, "exp": 1_000_000 + life, "mark": mark}).encode()
+    return f"e30.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.c2ln"
+
+
+def granted(**extra: object) -> Response:
+    """Be a login's answer as ProGlove's page shows it."""
+    result = {"AccessToken": jwt(1800), "ExpiresIn": 3600, "IdToken": jwt(600), "TokenType": "Bearer", **extra}
+    return answered({"AuthenticationResult": result, "ChallengeParameters": {}})
+
+
+INFORMED = answered(INFORMATION)
+REMEMBERED = {
+    "region": "eu-west-1",
+    "customer_id": "demo0001",
+    "user_pool_client_id": "client1",
+    "user_pool_id": "eu-west-1_Pool",
+}
+
+
+def flow(**options: Any) -> ProGloveFlow:
+    """Make the flow of Jane."""
+    return ProGloveFlow(BASE, "demo0001", **{"account": "jane", **options})
+
+
+def token(**parts: Any) -> Token:
+    """Make a token as a login leaves it."""
+    details = {"auth_information": REMEMBERED, "username": "jane@example.com"}
+    return Token(**{"value": jwt(600), "issued_at": NOW, "refresh_token": "refresh1", "details": details, **parts})
+
+
+def seen(request: Request) -> Seen:
+    """Give all of a request."""
+    return request.method, request.url, dict(request.headers), request.body
+
+
+def sent(operation: str, body: object) -> Seen:
+    """Say what a request to Cognito must be."""
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": f"AWSCognitoIdentityProviderService.{operation}",
+    }
+    return "POST", LOGIN, headers, msgspec.json.encode(body)
+
+
+PASSWORD_LOGIN = sent(
+    "InitiateAuth",
+    {
+        "AuthFlow": "USER_PASSWORD_AUTH",
+        "ClientId": "client1",
+        "AuthParameters": {"USERNAME": "jane@example.com", "PASSWORD": "s3cret"},
+    },
+)
+
+
+def refreshing(refresh_token: str, client_id: str = "client1", **device: str) -> Seen:
+    """Say what the documented refresh must be."""
+    parameters = {"REFRESH_TOKEN": refresh_token, **device}
+    return sent("InitiateAuth", {"AuthFlow": "REFRESH_TOKEN", "ClientId": client_id, "AuthParameters": parameters})
+
+
+def test_it_is_a_login_flow() -> None:
+    """The class has every member of the protocol, and shows no secret."""
+    one: LoginFlow = flow()
+    assert (one.account, one.base_url) == ("jane", URL(BASE))
+    assert repr(one) == f"ProGloveFlow({BASE!r}, account='jane')"
+    assert one.absorb(token(), Response(200), now=NOW) == token()
+
+
+def test_a_password_login_is_as_documented() -> None:
+    """auth-information, then InitiateAuth, byte for byte; the IdToken is the token, its own ``exp`` the end."""
+    result, requests = play(flow().login(JANE, now=NOW), INFORMED, granted(RefreshToken="refresh1"))
+    assert [seen(one) for one in requests] == [ASK, PASSWORD_LOGIN]
+    assert result == Token(
+        value=jwt(600),
+        issued_at=NOW,
+        expires_at=NOW + timedelta(seconds=600),
+        refresh_token="refresh1",
+        details={"auth_information": REMEMBERED, "username": "jane@example.com"},
+    )
+
+
+def test_the_access_token_is_an_option() -> None:
+    """``token_kind="access"`` sends the AccessToken and goes by its life (ProGlove, Get endpoint data)."""
+    result, _ = play(flow(token_kind="access").login(JANE, now=NOW), INFORMED, granted())
+    assert isinstance(result, Token)
+    assert (jwt(1800), NOW + timedelta(seconds=1800), None) == (result.value, result.expires_at, result.refresh_token)
+
+
+@pytest.mark.parametrize(
+    ("base", "customer_id", "url"),
+    [
+        ("https://x.example/latest/", "demo0001", "https://x.example/latest/auth-information?id=demo0001"),
+        ("https://x.example", "demo0001", "https://x.example/auth-information?id=demo0001"),
+        (
+            "https://x.example/",
+            "a/b?c&d=e#f+g h",
+            "https://x.example/auth-information?id=a%2Fb%3Fc%26d%3De%23f%2Bg%20h",
+        ),
+        (URL("https://x.example/a/b"), "\u00e4{0}%", "https://x.example/a/b/auth-information?id=%C3%A4%7B0%7D%25"),
+    ],
+)
+def test_the_base_keeps_its_path(base: str | URL, customer_id: str, url: str) -> None:
+    """The base URL is joined by concatenation, the customer id percent-encoded."""
+    login = ProGloveFlow(base, customer_id, account="jane").login(JANE, now=NOW)
+    assert url == str(next(login).url)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"token_kind": "both"},
+        {"refresh_with": "magic"},
+        {"authorization_scheme": "Bearer "},
+        {"authorization_scheme": "B\u00e4rer"},
+        {"authorization_scheme": "A\r\nB"},
+    ],
+)
+def test_wrong_options_are_a_configuration_error(options: dict[str, str]) -> None:
+    """An option that can't be right is refused when the flow is made, by its name."""
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        flow(**options)
+
+
+@pytest.mark.parametrize("customer_id", ["", " ", "\ud800"])
+def test_a_customer_id_can_stand_in_a_url(customer_id: str) -> None:
+    """An empty customer id, or half a character, is refused when the flow is made."""
+    with pytest.raises(ConfigurationError, match="customer_id"):
+        ProGloveFlow(BASE, customer_id, account="jane")
+
+
+@pytest.mark.parametrize(("scheme", "value"), [("", "id.token"), ("Bearer", "Bearer id.token")])
+def test_the_token_goes_raw_into_authorization(scheme: str, value: str) -> None:
+    """No word before it unless asked for."""
+    assert {"Authorization": value} == flow(authorization_scheme=scheme).headers(token(value="id.token"))
+
+
+@pytest.mark.parametrize(("status", "dead"), [(401, True), (403, True), (400, False), (404, False), (200, False)])
+def test_401_and_403_reject_a_token(status: int, dead: bool) -> None:  # noqa: FBT001  a table's column
+    """The gateway may say either when a token is over."""
+    assert dead is flow().rejects(Response(status, {}, None))
+
+
+# auth-information
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_auth_information_may_come_later(status: int) -> None:
+    """A passing failure is one, and says when to come back."""
+    with pytest.raises(AuthServiceUnavailable) as raised:
+        play(flow().login(JANE, now=NOW), Response(status, {"Retry-After": "9"}, b"<html>MARKED"))
+    assert (9.0, f"GET /latest/auth-information: {status}") == (raised.value.retry_after, str(raised.value))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_auth_information_may_be_refused(status: int) -> None:
+    """A refusal points at the two things that can be wrong; it is not passing, and ends no session."""
+    headers = {"x-amzn-ErrorType": "MissingAuthenticationTokenException", "x-amzn-RequestId": "r1"}
+    with pytest.raises(AuthError) as raised:
+        play(flow().refresh(token(details={}), now=NOW), Response(status, headers, b'{"message":"MARKED"}'))
+    assert type(raised.value) is AuthError
+    assert (raised.value.code, raised.value.request_id) == ("MissingAuthenticationTokenException", "r1")
+    assert str(raised.value) == (
+        f"GET /latest/auth-information: {status} MissingAuthenticationTokenException; "
+        "are the base URL and the customer id right?"
+    )
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_no_redirect_is_followed(status: int) -> None:
+    """Wherever a redirect points, neither question nor password goes there."""
+    moved = Response(status, {"Location": "https://MARKED.example"})
+    for answers in ([moved], [INFORMED, moved]):
+        with pytest.raises(ProtocolError, match="redirects are not followed"):
+            play(flow().login(JANE, now=NOW), *answers)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"null", b"{}", b'{"user_pool_client_id":5}'])
+def test_auth_information_that_cannot_be_read(body: bytes) -> None:
+    """What is no auth-information is a `ProtocolError`, and no password is sent."""
+    with pytest.raises(ProtocolError, match="GET /latest/auth-information"):
+        play(flow().login(JANE, now=NOW), Response(200, {}, body))
+
+
+@pytest.mark.parametrize("region", [None, "", "evil.example/", "eu-west-1.evil.example", "EU-WEST-1", "eu-west-1\n"])
+@pytest.mark.parametrize("credentials", [JANE, SERVICE])
+def test_no_password_goes_to_a_region_that_is_none(
+    credentials: PasswordCredentials | RefreshTokenCredentials, region: str | None
+) -> None:
+    """DESIGN section 7: a bad region is a `ProtocolError` before a byte is sent."""
+    with pytest.raises(ProtocolError) as raised:
+        play(flow().login(credentials, now=NOW), answered({**INFORMATION, "region": region}))
+    assert str(raised.value) == "GET /latest/auth-information: the answer: the region is none of AWS's"
+
+
+@pytest.mark.parametrize("region", [None, "evil.example/", "us-east-1"])
+def test_with_a_cognito_url_the_region_plays_no_part(region: str | None) -> None:
+    """``cognito_url`` is the complete URL that is posted to, for logins and refreshes alike."""
+    other = flow(cognito_url="http://127.0.0.1:5000/")
+    first, logins = play(other.login(JANE, now=NOW), answered({**INFORMATION, "region": region}), granted())
+    assert isinstance(first, Token)
+    _, refreshes = play(other.refresh(token(details=first.details), now=LATER), granted())
+    assert [URL("http://127.0.0.1:5000/")] * 2 == [logins[-1].url, refreshes[-1].url]
+
+
+# logging in
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("NotAuthorizedException", InvalidCredentials),
+        ("UserNotFoundException", InvalidCredentials),
+        ("PasswordResetRequiredException", InvalidCredentials),
+        ("UserNotConfirmedException", InvalidCredentials),
+        ("UserLambdaValidationException", InvalidCredentials),
+        ("TooManyRequestsException", AuthServiceUnavailable),
+        ("InternalErrorException", AuthServiceUnavailable),
+        ("LimitExceededException", AuthServiceUnavailable),
+        ("UnexpectedLambdaException", AuthError),
+        ("ResourceNotFoundException", AuthError),
+        ("InvalidParameterException", AuthError),
+    ],
+)
+def test_a_refused_password_is_sent_once(code: str, kind: type[AuthError]) -> None:
+    """Each refusal has its class; the flow ends with it, whatever it was, and repeats nothing of the vendor's text."""
+    with pytest.raises(AuthError) as raised:
+        play(flow().login(JANE, now=NOW), INFORMED, refused(code))
+    assert kind is type(raised.value)
+    assert str(raised.value).startswith(f"POST /login: 400 {code}")
+    assert (code, "request-1") == (raised.value.code, raised.value.request_id)
+    assert "MARKED" not in repr(raised.value)
+
+
+def test_a_refresh_token_is_a_login() -> None:
+    """`RefreshTokenCredentials`: auth-information, then the refresh exchange; the given token is kept."""
+    result, requests = play(flow().login(SERVICE, now=NOW), INFORMED, granted())
+    assert [ASK, refreshing("refresh0")] == [seen(one) for one in requests]
+    assert isinstance(result, Token)
+    assert (result.refresh_token, result.details) == ("refresh0", {"auth_information": REMEMBERED})
+
+
+def test_a_new_refresh_token_replaces_the_given_one() -> None:
+    """Rule 6 holds for a login with a refresh token, too."""
+    result, _ = play(flow().login(SERVICE, now=NOW), INFORMED, granted(RefreshToken="refresh9"))
+    assert isinstance(result, Token)
+    assert result.refresh_token == "refresh9"
+
+
+def test_a_refused_refresh_token_asks_for_a_new_login() -> None:
+    """A configured refresh token that is dead is not an outage, and no wrong password."""
+    with pytest.raises(ReauthenticationRequired):
+        play(flow().login(SERVICE, now=NOW), INFORMED, refused("NotAuthorizedException"))
+
+
+# refreshing
+
+
+def test_a_refresh_is_as_documented() -> None:
+    """Rule 6: one request with what was remembered; the old refresh token stays, and so do the details."""
+    old = token()
+    new, requests = play(flow().refresh(old, now=LATER), granted())
+    assert [refreshing("refresh1")] == [seen(one) for one in requests]
+    assert new == Token(
+        value=jwt(600),
+        issued_at=LATER,
+        expires_at=LATER + timedelta(seconds=600),
+        refresh_token="refresh1",
+        details=old.details,
+    )
+
+
+def test_a_rotated_refresh_token_replaces_the_old_one() -> None:
+    """Rule 6: a new refresh token is the one from now on."""
+    new, _ = play(flow().refresh(token(), now=LATER), granted(RefreshToken="refresh2"))
+    assert new.refresh_token == "refresh2"
+
+
+def test_get_tokens_is_an_option() -> None:
+    """``refresh_with="get-tokens"`` uses GetTokensFromRefreshToken, with the device in its own field."""
+    old = token(details={**token().details, "device_key": "eu-west-1_d1"})
+    new, requests = play(flow(refresh_with="get-tokens").refresh(old, now=LATER), granted(RefreshToken="refresh2"))
+    body = {"RefreshToken": "refresh1", "ClientId": "client1", "DeviceKey": "eu-west-1_d1"}
+    assert [sent("GetTokensFromRefreshToken", body)] == [seen(one) for one in requests]
+    assert new.refresh_token == "refresh2"
+
+
+def test_a_device_is_remembered_over_refreshes() -> None:
+    """``NewDeviceMetadata`` comes once; its key goes with every refresh from then on, until there is another."""
+    device = {"DeviceKey": "eu-west-1_d1", "DeviceGroupKey": "group"}
+    first, _ = play(flow().login(JANE, now=NOW), INFORMED, granted(RefreshToken="refresh1", NewDeviceMetadata=device))
+    assert isinstance(first, Token)
+    assert (first.details["device_key"], first.details["device_group_key"]) == ("eu-west-1_d1", "group")
+    second, requests = play(flow().refresh(first, now=LATER), granted(NewDeviceMetadata={}))
+    assert refreshing("refresh1", DEVICE_KEY="eu-west-1_d1") == seen(requests[0])
+    assert second.details == first.details
+    third, _ = play(flow().refresh(second, now=LATER), granted(NewDeviceMetadata={"DeviceKey": "eu-west-1_d2"}))
+    assert third.details["device_key"] == "eu-west-1_d2"
+    assert "device_group_key" not in third.details
+
+
+def test_details_survive_a_store() -> None:
+    """What a token remembers is JSON: a refresh after a restart needs no second question."""
+    first, _ = play(flow().login(JANE, now=NOW), INFORMED, granted(RefreshToken="refresh1"))
+    assert isinstance(first, Token)
+    stored = msgspec.json.decode(msgspec.json.encode(first.details))
+    _, requests = play(flow().refresh(token(details=stored), now=LATER), granted())
+    assert [refreshing("refresh1")] == [seen(one) for one in requests]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {},
+        {"username": "jane@example.com"},
+        {"auth_information": {}},
+        {"auth_information": 5},
+        {"auth_information": {"user_pool_client_id": "client1"}},
+        {"auth_information": {"user_pool_client_id": "client1", "region": "evil.example/"}},
+    ],
+)
+def test_what_was_not_remembered_is_asked_again(details: dict[str, Any]) -> None:
+    """Details that say nothing usable cost one question, and are whole afterwards."""
+    new, requests = play(flow().refresh(token(details=details), now=LATER), INFORMED, granted())
+    assert [ASK, refreshing("refresh1")] == [seen(one) for one in requests]
+    assert new.details["auth_information"] == REMEMBERED
+    assert details.get("username") == new.details.get("username")
+
+
+def test_a_client_id_that_is_gone_is_asked_for_again() -> None:
+    """ResourceNotFoundException: auth-information once more, the exchange once more, the new client id remembered."""
+    moved = answered({**INFORMATION, "user_pool_client_id": "client2"})
+    old = token(details={**token().details, "device_key": "d1"})
+    new, requests = play(flow().refresh(old, now=LATER), refused("ResourceNotFoundException"), moved, granted())
+    assert [
+        refreshing("refresh1", DEVICE_KEY="d1"),
+        ASK,
+        refreshing("refresh1", "client2", DEVICE_KEY="d1"),
+    ] == [seen(one) for one in requests]
+    assert new.details == {
+        **old.details,
+        "auth_information": {**REMEMBERED, "user_pool_client_id": "client2"},
+    }
+
+
+def test_a_client_id_that_stays_gone_is_an_error() -> None:
+    """It is asked for once only; the second refusal is raised without the first behind it."""
+    gone = refused("ResourceNotFoundException")
+    with pytest.raises(AuthError) as raised:
+        play(flow().refresh(token(), now=LATER), gone, INFORMED, gone)
+    assert (AuthError, "ResourceNotFoundException") == (type(raised.value), raised.value.code)
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "NotAuthorizedException",
+        "UserNotFoundException",
+        "PasswordResetRequiredException",
+        "UserNotConfirmedException",
+        "RefreshTokenReuseException",
+    ],
+)
+def test_definite_refusals_end_the_session(code: str) -> None:
+    """Rule 8: these five, and no others, say that the refresh token is dead."""
+    with pytest.raises(ReauthenticationRequired) as raised:
+        play(flow().refresh(token(), now=LATER), refused(code))
+    assert code == raised.value.code
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (refused("TooManyRequestsException"), AuthServiceUnavailable),
+        (refused("InternalErrorException", 500), AuthServiceUnavailable),
+        (refused("UnexpectedLambdaException"), AuthServiceUnavailable),
+        (Response(503, {}, b"<html>"), AuthServiceUnavailable),
+        (refused("InvalidParameterException"), AuthError),
+        (refused("UserLambdaValidationException"), AuthError),
+        (Response(200, {}, b"<html>"), ProtocolError),
+        (Response(200, {}, b"{}"), ProtocolError),
+        (Response(400, {}, b"<html>"), ProtocolError),
+        (answered({"AuthenticationResult": {"AccessToken": "a"}}), ProtocolError),
+        (answered({"AuthenticationResult": {"IdToken": 5}}), ProtocolError),
+    ],
+)
+def test_anything_else_keeps_the_session(response: Response, kind: type[VendorAuthError]) -> None:
+    """Rule 9: what is no definite refusal is something else, whatever it is."""
+    with pytest.raises(VendorAuthError) as raised:
+        play(flow().refresh(token(), now=LATER), response)
+    assert kind is type(raised.value)
+
+
+def test_a_challenge_in_place_of_a_refresh_asks_for_a_login() -> None:
+    """More than the refresh token is wanted: only a login can answer."""
+    with pytest.raises(ReauthenticationRequired, match="POST /login: Cognito asks for more than the refresh token"):
+        play(flow().refresh(token(), now=LATER), answered({"ChallengeName": "DEVICE_SRP_AUTH", "Session": "s"}))
+
+
+@pytest.mark.parametrize("refresh_token", [None, ""])
+def test_without_a_refresh_token_nothing_is_sent(refresh_token: str | None) -> None:
+    """There is nothing to refresh with, and nothing to revoke."""
+    with pytest.raises(ReauthenticationRequired):
+        play(flow().refresh(token(refresh_token=refresh_token), now=LATER))
+    assert play(flow().revoke(token(refresh_token=refresh_token))) == (None, [])
+
+
+# revoking
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_logout_revokes_the_refresh_token(body: bytes) -> None:
+    """RevokeToken with what was remembered; an empty answer is a good one."""
+    _, requests = play(flow().revoke(token()), Response(200, {}, body))
+    assert [sent("RevokeToken", {"Token": "refresh1", "ClientId": "client1"})] == [seen(one) for one in requests]
+
+
+def test_a_logout_asks_where_to_if_it_must() -> None:
+    """Without details the question comes first."""
+    _, requests = play(flow().revoke(token(details={})), INFORMED, Response(200))
+    assert [ASK, sent("RevokeToken", {"Token": "refresh1", "ClientId": "client1"})] == [seen(one) for one in requests]
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (refused("UnauthorizedException", 401), AuthError),
+        (refused("UnsupportedTokenTypeException"), AuthError),
+        (refused("TooManyRequestsException"), AuthServiceUnavailable),
+        (Response(302), ProtocolError),
+    ],
+)
+def test_a_logout_that_fails_says_so(response: Response, kind: type[VendorAuthError]) -> None:
+    """The table speaks for RevokeToken as well."""
+    with pytest.raises(VendorAuthError) as raised:
+        play(flow().revoke(token()), response)
+    assert kind is type(raised.value)
+
+
+# challenges
+
+
+def challenged(name: str = "SMS_MFA", **parameters: str) -> Challenge:
+    """Log in until Cognito asks *name*."""
+    asked = answered({"ChallengeName": name, "Session": "session1", "ChallengeParameters": parameters})
+    challenge, _ = play(flow().login(JANE, now=NOW), INFORMED, asked)
+    assert isinstance(challenge, Challenge)
+    return challenge
+
+
+def responding(name: str, responses: dict[str, str], session: str = "session1") -> Seen:
+    """Say what the answer to a challenge must be."""
+    body = {"ClientId": "client1", "ChallengeName": name, "Session": session, "ChallengeResponses": responses}
+    return sent("RespondToAuthChallenge", body)
+
+
+def test_a_challenge_is_handed_on() -> None:
+    """Name, fields, hint and end are there to show, the rest is hidden; it survives being written down."""
+    challenge = challenged(CODE_DELIVERY_DESTINATION="+*******1234")
+    assert ("SMS_MFA", "jane", ("SMS_MFA_CODE",), "+*******1234", NOW + timedelta(minutes=3)) == (
+        challenge.name,
+        challenge.account,
+        challenge.fields,
+        challenge.hint,
+        challenge.expires_at,
+    )
+    assert "session1" not in repr(challenge)
+    assert "jane@example.com" not in repr(challenge)
+    assert "s3cret" not in challenge.to_json()
+    assert Challenge.from_json(challenge.to_json()) == challenge
+
+
+def test_an_answer_brings_the_token() -> None:
+    """The user name, the answers and the session go back; the token remembers what a login's does."""
+    challenge = Challenge.from_json(challenged().to_json())
+    answers = {"SMS_MFA_CODE": "123456"}
+    result, requests = play(flow().answer(challenge, answers, now=LATER), granted(RefreshToken="refresh1"))
+    assert [responding("SMS_MFA", {"USERNAME": "jane@example.com", **answers})] == [seen(one) for one in requests]
+    assert result == token(issued_at=LATER, expires_at=LATER + timedelta(seconds=600))
+
+
+def test_the_pools_own_user_name_answers() -> None:
+    """A new password goes back under ``USER_ID_FOR_SRP``, with the attributes that are required."""
+    challenge = challenged(
+        "NEW_PASSWORD_REQUIRED", USER_ID_FOR_SRP="sub-1", requiredAttributes='["userAttributes.name"]'
+    )
+    answers = {"NEW_PASSWORD": "n3w", "userAttributes.name": "Jane"}
+    result, requests = play(flow().answer(challenge, answers, now=LATER), granted())
+    assert responding("NEW_PASSWORD_REQUIRED", {"USERNAME": "sub-1", **answers}) == seen(requests[0])
+    assert isinstance(result, Token)
+    assert result.details["username"] == "sub-1"
+
+
+def test_one_challenge_may_follow_another() -> None:
+    """The next one has its own session and its own three minutes."""
+    asked = answered({"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "session2"})
+    second, _ = play(flow().answer(challenged("SELECT_MFA_TYPE"), {"ANSWER": "SOFTWARE_TOKEN_MFA"}, now=LATER), asked)
+    assert isinstance(second, Challenge)
+    assert ("SOFTWARE_TOKEN_MFA", LATER + timedelta(minutes=3)) == (second.name, second.expires_at)
+    answers = {"SOFTWARE_TOKEN_MFA_CODE": "123456"}
+    _, requests = play(flow().answer(second, answers, now=LATER), granted())
+    expected = responding("SOFTWARE_TOKEN_MFA", {"USERNAME": "jane@example.com", **answers}, "session2")
+    assert expected == seen(requests[0])
+
+
+def test_an_unknown_challenge_can_be_answered() -> None:
+    """Any keys go to a challenge of tomorrow, and its parameters are there for whoever knows it."""
+    challenge = challenged("TOMORROW", riddle="?")
+    assert (challenge.fields, challenge.hidden["challenge_parameters"]) == ((), {"riddle": "?"})
+    _, requests = play(flow().answer(challenge, {"X": "1", "Y": "2"}, now=LATER), granted())
+    assert responding("TOMORROW", {"USERNAME": "jane@example.com", "X": "1", "Y": "2"}) == seen(requests[0])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "CodeMismatchException",
+        "ExpiredCodeException",
+        "InvalidPasswordException",
+        "PasswordHistoryPolicyViolationException",
+        "NotAuthorizedException",
+    ],
+)
+def test_a_wrong_answer_is_to_be_given_again(code: str) -> None:
+    """What the person gave is not accepted."""
+    with pytest.raises(InvalidCredentials) as raised:
+        play(flow().answer(challenged(), {"SMS_MFA_CODE": "1"}, now=LATER), refused(code))
+    assert code == raised.value.code
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "text"),
+    [
+        (lambda c: Challenge(name=c.name, account="joe", hidden=c.hidden), "another account's"),
+        (lambda c: Challenge(name=c.name, account="jane"), "hidden part"),
+        (lambda c: Challenge(name=c.name, account="jane", hidden={"username": "jane"}), "hidden part"),
+        (lambda c: Challenge(name=c.name, account="jane", hidden={**c.hidden, "username": None}), "hidden part"),
+        (lambda c: Challenge(name=c.name, account="jane", hidden={**c.hidden, "username": 5}), "hidden part"),
+    ],
+)
+def test_a_challenge_that_cannot_be_answered(spoiled: Callable[[Challenge], Challenge], text: str) -> None:
+    """Another account's challenge, or half of one, is a `ConfigurationError`, and nothing is sent."""
+    with pytest.raises(ConfigurationError, match=text):
+        play(flow().answer(spoiled(challenged()), {"SMS_MFA_CODE": "1"}, now=LATER))
+
+
+@pytest.mark.parametrize("answers", [{}, {"CODE": "1"}, {"SMS_MFA_CODE": "1", "CODE": "1"}])
+def test_answers_must_fit_the_fields(answers: dict[str, str]) -> None:
+    """A missing field or a surplus key is named, and nothing is sent."""
+    with pytest.raises(ConfigurationError, match="CODE"):
+        play(flow().answer(challenged(), answers, now=LATER))
+
+
+# anything at all
+
+names = st.sampled_from(
+    [
+        "AuthenticationResult",
+        "IdToken",
+        "RefreshToken",
+        "ExpiresIn",
+        "ChallengeName",
+        "Session",
+        "ChallengeParameters",
+        "NewDeviceMetadata",
+        "DeviceKey",
+        "__type",
+        "code",
+        "region",
+        "user_pool_client_id",
+        "customer_id:",
+    ]
+)
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.just("eu-west-1"),
+    lambda inner: st.lists(inner) | st.dictionaries(names, inner),
+)
+responses = st.builds(
+    lambda status, body: Response(status, {}, body),
+    st.sampled_from([200, 204, 302, 400, 403, 429, 500]),
+    st.binary() | anything.map(msgspec.json.encode),
+)
+
+
+def exchange(started: Flow[Token | Challenge], *answers: Response) -> Token | Challenge | None:
+    """Play until the answers are used up; ``None`` where the flow wants more."""
+    try:
+        next(started)
+        for answer in answers:
+            started.send(answer)
+    except StopIteration as done:
+        result: Token | Challenge = done.value
+        return result
+    return None
+
+
+@given(first=st.just(INFORMED) | responses, second=responses, credentials=st.sampled_from([JANE, SERVICE]))
+def test_any_answers_to_a_login_give_a_documented_outcome(
+    first: Response, second: Response, credentials: PasswordCredentials | RefreshTokenCredentials
+) -> None:
+    """Property: any bytes give a token, a challenge, an AuthError or a ProtocolError; what comes out can be stored."""
+    try:
+        outcome = exchange(flow().login(credentials, now=NOW), first, second)
+    except (AuthError, ProtocolError):
+        return
+    if isinstance(outcome, Challenge):
+        assert Challenge.from_json(outcome.to_json()) == outcome
+    elif outcome is not None:
+        assert msgspec.json.decode(msgspec.json.encode(outcome.details)) == outcome.details
+
+
+@given(st.dictionaries(st.sampled_from(["auth_information", "username", "device_key", "x"]), anything), responses)
+def test_any_details_and_any_answer_to_a_refresh(details: dict[str, Any], answer: Response) -> None:
+    """Property: whatever a store gives back and a vendor answers, a refresh ends in a documented way."""
+    with suppress(AuthError, ProtocolError):
+        exchange(flow().refresh(token(details=details), now=NOW), answer, answer, answer)
