@@ -27,21 +27,31 @@ _LOOK_EVERY: Final = 1.0
 
 @attrs.frozen
 class Refusal:
-    """Remember that *credentials* were refused (``None``: unknown ones), and until when they are not sent again."""
+    """
+    Remember that *credentials* were refused (``None``: unknown ones), and until when they are not sent again.
+
+    *recorded* is the end that the stored record names, by the clock of whoever wrote it.
+    """
 
     error: InvalidCredentials
     credentials: Credentials | None = attrs.field(repr=False)
     until: Moment
     pause: float
+    recorded: float
 
 
 @attrs.frozen
 class Failure:
-    """Remember why the last renewal gave no token, how often in a row, and when (monotonic) the next may be tried."""
+    """
+    Remember why the last renewal gave no better token, how often in a row, and when (monotonic) the next may be tried.
+
+    *stuck*: it gave a token, which ends no later than the one before; when the API refuses that one, a renewal may help.
+    """
 
     error: VendorAuthError
     attempt: int
     next_try: float
+    stuck: bool = False
 
 
 @final
@@ -127,14 +137,15 @@ class Account:
         """Give the token as long as it really lives."""
         return None if self.life.end.passed(now) else self.token
 
-    def latched(self, now: Moment, *, may_ask: bool) -> VendorAuthError | None:
+    def latched(self, now: Moment, *, may_ask: bool = False, refused: bool = False) -> VendorAuthError | None:
         """
         Give the error that callers get at once, without a renewal (rules 9, 9b, 10, 10a).
 
-        *may_ask*: a callable may have other credentials by now.
+        *may_ask*: a callable may have other credentials by now. *refused*: the API refused the caller's token.
         """
-        if self.failure is not None and now.monotonic < self.failure.next_try:
-            return self.failure.error
+        failure = self.failure
+        if failure is not None and now.monotonic < failure.next_try and not (refused and failure.stuck):
+            return failure.error
         if self.refreshable:
             return None
         if self.challenge is not None and not self.challenge_until.passed(now):

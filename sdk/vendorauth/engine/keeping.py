@@ -126,7 +126,7 @@ class Keeper:
             return
         error = AuthServiceUnavailable("the vendor's new token ends no later than the one before")
         pause = pause_after(attempts + 1, self._setup.policy.backoff, self._setup.draw())
-        self._account.fail(Failure(error, attempts + 1, now.monotonic + pause))
+        self._account.fail(Failure(error, attempts + 1, now.monotonic + pause, stuck=True))
 
     def _tell(self, token: Token, how: How) -> None:
         seconds = self._setup.clock.monotonic() - self._began

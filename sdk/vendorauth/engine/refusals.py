@@ -50,12 +50,16 @@ class Refusals:
         Raises:
             InvalidCredentials: They were, and the pause is not over.
         """
-        refusal = self._account.refused(self._setup.moment())
-        if refusal is None or refusal.credentials != credentials:
-            refusal = await self._load(credentials)
-        if refusal is not None and not refusal.until.passed(self._setup.moment()):
-            self._account.refusal = refusal
-            raise own_copy(refusal.error)
+        here = self._account.refusal
+        if here is not None and here.credentials != credentials:
+            here = None
+        if here is None or here.until.passed(self._setup.moment()):
+            stored = await self._load(credentials)
+            # A record whose pause has been waited for here is over, whatever the clock says that it was written by.
+            here = None if stored is None or (here and here.recorded == stored.recorded) else stored
+        if here is not None and not here.until.passed(self._setup.moment()):
+            self._account.refusal = here
+            raise own_copy(here.error)
 
     async def note(self, credentials: Credentials | None, error: InvalidCredentials) -> None:
         """Remember that *credentials* were refused just now: the first pause, or twice the one before."""
@@ -63,9 +67,10 @@ class Refusals:
         stored = None if credentials is None else await self._load(credentials)
         earlier = [one.pause for one in (here, stored) if one is not None and one.credentials == credentials]
         pause = next_cooldown(max(earlier, default=None), self._setup.policy.denied_cooldown)
-        self._account.refusal = Refusal(error, credentials, self._later(pause), pause)
+        until = self._setup.moment().wall + pause
+        self._account.refusal = Refusal(error, credentials, self._later(pause), pause, until)
         if credentials is not None:
-            await self._save(credentials, pause)
+            await self._save(credentials, until, pause)
         self._setup.tell(LoginRefused(account=self._setup.flow.account, error=error, pause=pause))
 
     async def forget(self) -> None:
@@ -90,12 +95,12 @@ class Refusals:
             return None
         left = min(record.until - self._setup.moment().wall, record.pause)
         error = InvalidCredentials("the vendor refused these credentials a while ago; they are not sent again yet")
-        return Refusal(error, credentials, self._later(left), record.pause)
+        return Refusal(error, credentials, self._later(left), record.pause, record.until)
 
-    async def _save(self, credentials: Credentials, pause: float) -> None:
+    async def _save(self, credentials: Credentials, until: float, pause: float) -> None:
         salt = secrets.token_hex(16)
         now = self._setup.clock.now()
-        record = _Record(salt=salt, hash=await _digest(credentials, salt), until=now.timestamp() + pause, pause=pause)
+        record = _Record(salt=salt, hash=await _digest(credentials, salt), until=until, pause=pause)
         generation = int(now.timestamp() * 1000)
         token = Token(value="", issued_at=now, generation=generation, details=attrs.asdict(record))
         try:

@@ -26,6 +26,7 @@ from vendorauth.errors import (
     ConfigurationError,
     InvalidCredentials,
     ReauthenticationRequired,
+    StoreError,
     VendorAuthError,
     own_copy,
 )
@@ -298,7 +299,8 @@ class TokenSource:
                 _refuse_logged_out(account, replaced)
             flight = account.flights.current
             if flight is None:
-                error = account.latched(self._setup.moment(), may_ask=callable(self._setup.credentials))
+                may_ask = callable(self._setup.credentials)
+                error = account.latched(self._setup.moment(), may_ask=may_ask, refused=refused)
                 if error is not None:
                     if await self._look(account, replaced):
                         continue
@@ -315,7 +317,9 @@ class TokenSource:
         return flight.kind is Kind.RENEWAL
 
     def _last_resort(self, account: Account, error: VendorAuthError, *, refused: bool) -> Token:
-        living = None if refused else account.alive(self._setup.moment())
+        """Hand out the token that still lives, unless it is no good or the store's trouble is to be heard of."""
+        strict = self._setup.strict_store and isinstance(error, StoreError)
+        living = None if refused or strict else account.alive(self._setup.moment())
         if living is None:
             raise own_copy(error)
         return living

@@ -37,7 +37,7 @@ class SourceStatus:
 def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
     """Describe *account*, which is called *name*, as seen at *now*."""
     token = account.token
-    error = account.latched(now, may_ask=False)
+    error = account.latched(now)
     until = account.failure.next_try if account.failure and error is account.failure.error else None
     return SourceStatus(
         account=name,

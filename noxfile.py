@@ -1,0 +1,65 @@
+"""Run the checks: ``nox`` all of them, ``nox -s tests-3.12`` one. Interpreters that are not there are skipped."""
+
+from __future__ import annotations
+
+import shutil
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+EXTRAS = ",".join(PYPROJECT["project"]["optional-dependencies"])
+
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
+nox.options.reuse_venv = "yes"
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel that the other sessions install."""
+    shutil.rmtree(wheels := session.cache_dir / "wheel", ignore_errors=True)
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), ".")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the rules and the format."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session(requires=["wheel"])
+def types(session: nox.Session) -> None:
+    """Check the types with two checkers, and that the public ones are complete."""
+    install(session, "types")
+    session.run("mypy")
+    session.run("basedpyright")
+    session.run("basedpyright", "--verifytypes", "vendorauth", "--ignoreexternal")
+
+
+@nox.session(requires=["wheel"])
+def docs(session: nox.Session) -> None:
+    """Build the pages and run the examples in them."""
+    install(session, "docs")
+    for builder in ("html", "doctest"):
+        session.run("sphinx-build", "-nWq", "-b", builder, "docs", f"docs/_build/{builder}")
+
+
+@nox.session(python=PYTHONS, requires=["wheel"])
+def tests(session: nox.Session) -> None:
+    """Test the built wheel: the source tree is not on the path."""
+    install(session, "tests")
+    data = {"COVERAGE_FILE": str(session.cache_dir / f"coverage-{session.python}")}
+    session.run("coverage", "erase", env=data)
+    session.run("python", "-X", "dev", "-m", "coverage", "run", "-m", "pytest", "-q", *session.posargs, env=data)
+    session.run("coverage", "combine", "--quiet", env=data)
+    session.run("coverage", "report", env=data)
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install the wheel, anew because its version stays the same, with all extras, and *group*."""
+    (built,) = (session.cache_dir / "wheel").glob("*.whl")
+    session.install(f"{built}[{EXTRAS}]", *nox.project.dependency_groups(PYPROJECT, group))
+    session.install("--no-deps", "--force-reinstall", str(built))

@@ -1,0 +1,342 @@
+"""Keeping a token: saving, trouble with saving, rolling cookies (DESIGN, rules 4, 16, 17)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from _vendor import World, settle
+from vendorauth import (
+    MemoryTokenStore,
+    PasswordCredentials,
+    RefreshPolicy,
+    Renewed,
+    Response,
+    StoreConflict,
+    StoreTrouble,
+    StoreUnavailable,
+    StoreUnreadable,
+    Token,
+)
+
+ACCOUNT = "jane@vendor"
+DEAD = 3601.0
+SOON = RefreshPolicy(backoff=(0.01, 0.01))
+
+
+@pytest.fixture
+def world() -> World:
+    return World(store=Store())
+
+
+class Store(MemoryTokenStore):
+    """Fail at *failing* operations; hold saves back until *gate* is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing: set[str] = set()
+        self.error: Exception = StoreUnavailable("down")
+        self.saved = asyncio.Event()
+        self.saving: asyncio.Event | None = None
+        self.gate: asyncio.Event | None = None
+
+    def _fail(self, operation: str) -> None:
+        if operation in self.failing:
+            raise self.error
+
+    async def load(self, account: str) -> Token | None:
+        self._fail("load")
+        return await super().load(account)
+
+    async def save(self, account: str, token: Token) -> None:
+        self._fail("save")
+        if self.gate is not None and self.saving is not None:
+            self.saving.set()
+            await self.gate.wait()
+        await super().save(account, token)
+        self.saved.set()
+
+    async def delete(self, account: str) -> None:
+        self._fail("delete")
+        await super().delete(account)
+
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncGenerator[None, None]:
+        self._fail("lock")
+        async with super().lock(account):
+            yield
+        self._fail("release")
+
+
+@pytest.mark.parametrize("operation", ["load", "save", "lock", "release"])
+async def test_store_trouble_is_told_and_the_token_serves(world: World, operation: str):
+    """Rule 16: whatever the store can't do, the token serves this process, and an event says so."""
+    world.store.failing = {operation}
+    source = world.source(policy=SOON)
+    token = await source.token()
+    assert token is await source.token()
+    assert operation in {event.operation for event in world.told(StoreTrouble)}
+    assert 1 == world.vendor.count["login"]
+    world.store.failing.clear()
+    await source.aclose()
+    assert token == await world.store.load(ACCOUNT)
+
+
+async def test_failed_save_is_repeated_until_it_is_done(world: World):
+    """Rule 16: by one task of its own, with pauses; status() tells that the token is unsaved."""
+    world.store.failing = {"save"}
+    source = world.source(policy=SOON)
+    token = await source.token()
+    assert source.status().unsaved
+    while len(world.told(StoreTrouble)) < 3:
+        await asyncio.sleep(0)
+    world.store.failing.clear()
+    await world.store.saved.wait()
+    await settle()
+    assert token == await world.store.load(ACCOUNT)
+    assert not source.status().unsaved
+
+
+async def test_close_tries_a_last_time(world: World):
+    """Rule 16: aclose() ends the repeating after a last try, in vain or not."""
+    world.store.failing = {"save"}
+    source = world.source()
+    await source.token()
+    await source.aclose()
+    await settle()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("vendorauth")]
+    assert await world.store.load(ACCOUNT) is None
+
+
+async def test_close_of_one_source_leaves_the_repeating_to_the_other(world: World):
+    """Rules 2, 16: somebody else still uses the account, so its token is still to be saved."""
+    world.store.failing = {"save"}
+    first, second = world.source(policy=SOON), world.source(policy=SOON)
+    token = await first.token()
+    await second.token()
+    await first.aclose()
+    world.store.failing.clear()
+    await world.store.saved.wait()
+    assert token == await world.store.load(ACCOUNT)
+
+
+async def test_unsaved_refresh_token_is_the_one_to_spend(world: World):
+    """Rules 5, 16: an unsaved token in memory has the newer refresh token, whatever the store says."""
+    world.vendor.rotates = True
+    source = world.source()
+    await source.token()
+    world.clock.advance(DEAD)
+    world.store.failing = {"save"}
+    await source.token()
+    world.clock.advance(DEAD)
+    await source.token()
+    assert [] == world.vendor.spent
+    assert 1 == world.vendor.count["login"]
+
+
+async def test_unsaved_token_is_no_logout(world: World):
+    """Rule 5: an empty store does not mean logged out while the memory's token is unsaved."""
+    world.store.failing = {"save"}
+    source = world.source()
+    await source.token()
+    world.clock.advance(DEAD)
+    await source.token()
+    assert (1, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
+
+
+def test_unsaved_token_goes_along_into_the_next_run(world: World):
+    """Rules 15, 16: a later asyncio.run of the same source still has it, and saves it."""
+    world.store = Store()
+    world.store.failing = {"save"}
+    source = world.source()
+    token = asyncio.run(source.token())  # type: ignore[arg-type]  # a coroutine is what token() gives
+    world.store.failing.clear()
+
+    async def later() -> Token:
+        async with source:
+            return await source.token()
+
+    assert token == asyncio.run(later())
+    assert token == asyncio.run(world.store.load(ACCOUNT))
+
+
+async def test_unreadable_record_is_left_alone(world: World):
+    """Rule 16: what is not ours to read is never overwritten; the token serves from memory."""
+    world.store.failing = {"load", "save"}
+    world.store.error = StoreUnreadable("a newer version's")
+    source = world.source()
+    token = await source.token()
+    assert token is await source.token()
+    assert {"load", "save"} == {event.operation for event in world.told(StoreTrouble)}
+
+
+@pytest.mark.parametrize("operation", ["load", "save", "lock"])
+async def test_strict_store_raises_as_well(world: World, operation: str):
+    """Rule 16: with strict_store the trouble is the caller's; a token that came in stays in memory all the same."""
+    world.store.failing = {operation}
+    source = world.source(strict_store=True, policy=SOON)
+    with pytest.raises(StoreUnavailable):
+        await source.token()
+    assert (operation == "save") is (source.peek() is not None)
+    if operation == "save":
+        assert source.peek() is await source.token()
+        world.store.failing.clear()
+        await world.store.saved.wait()
+
+
+async def test_foreign_exceptions_are_chained(world: World):
+    """Rule 16: what a user's store raises becomes StoreUnavailable, chained."""
+    world.store.failing = {"save"}
+    world.store.error = KeyError("the store's own")
+    await world.source().token()
+    (trouble,) = world.told(StoreTrouble)
+    assert isinstance(trouble.error, StoreUnavailable)
+    assert world.store.error is trouble.error.__cause__
+
+
+class ConflictStore(Store):
+    """Let somebody else save first."""
+
+    newer: Token | None = None
+
+    async def save(self, account: str, token: Token) -> None:
+        if self.newer is not None and account == ACCOUNT:
+            await super().save(account, attrs.evolve(self.newer, generation=token.generation + 1))
+            self.newer = None
+            raise StoreConflict("newer")  # noqa: EM101  a test's
+        await super().save(account, token)
+
+
+@pytest.mark.parametrize("living", [True, False])
+async def test_conflict_takes_the_newer_token(world: World, living: bool):  # noqa: FBT001  parametrized
+    """DESIGN 3: the newer token stays, the loser reads it and goes on: with it, if it lives, else with its own."""
+    world.store = ConflictStore()
+    now = world.clock.now()
+    ends = now + timedelta(hours=1 if living else -1)
+    world.store.newer = Token(value="sibling's", issued_at=now - timedelta(hours=2), expires_at=ends)
+    token = await world.source().token()
+    assert ("sibling's" if living else "token-1") == token.value
+    assert "sibling's" == (await world.store.load(ACCOUNT)).value
+    assert not world.told(StoreTrouble)
+    assert ("store" if living else "login") == world.told(Renewed)[-1].how
+
+
+async def test_conflict_whose_token_cannot_be_read(world: World):
+    """Rule 16: then our own serves."""
+    world.store = ConflictStore()
+    world.store.newer = Token(value="sibling's", issued_at=world.clock.now())
+    world.store.load_after = True
+
+    async def load(account: str) -> Token | None:
+        if world.store.newer is None and account == ACCOUNT:
+            raise StoreUnavailable("down")  # noqa: EM101  a test's
+        return await MemoryTokenStore.load(world.store, account)
+
+    world.store.load = load
+    assert "token-1" == (await world.source().token()).value
+
+
+async def test_shutdown_saves_what_was_answered(world: World):
+    """Rules 3, 4: the loop shuts down while the answer is being saved: it is saved before the task ends."""
+    source = world.source()
+    world.store.gate, world.store.saving = asyncio.Event(), asyncio.Event()
+    call = asyncio.ensure_future(source.token())
+    await world.store.saving.wait()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    world.store.gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert call.cancelled()
+    assert "token-1" == (await world.store.load(ACCOUNT)).value
+
+
+def rolled(value: str, status: int = 200) -> Response:
+    return Response(status, {"Rolled": value}, b"")
+
+
+async def test_rolled_cookie_replaces_the_value_of_its_generation(world: World):
+    """Rule 17: a new value on a successful answer to a request of the current generation is taken over."""
+    source = world.source()
+    token = await source.token()
+    source.absorb(token, rolled("rolled-1"))
+    source.absorb(token, rolled("refused", 403))
+    current = await source.token()
+    assert "rolled-1" == current.value
+    assert token.generation == current.generation
+    newer = await source.login()
+    source.absorb(token, rolled("late"))
+    assert newer is await source.token()
+    assert "token-1" == token.value
+
+
+async def test_rolled_cookie_counts_as_newer(world: World):
+    """Rule 12: the same generation with another value, absorbed since, is what a refused request is replayed with."""
+    source = world.source()
+    token = await source.token()
+    source.absorb(token, rolled("rolled-1"))
+    assert "rolled-1" == (await source.renew(token)).value
+    assert 0 == world.vendor.count["refresh"]
+
+
+@pytest.mark.parametrize("stored", ["same", "newer", "none"])
+async def test_rolled_cookie_is_saved_at_close_if_the_store_has_its_generation(world: World, stored: str):
+    """Rule 17: under the lock, and only over the same generation."""
+    source = world.source()
+    token = await source.token()
+    source.absorb(token, rolled("rolled-1"))
+    newer = attrs.evolve(token, value="sibling's", generation=token.generation + 1)
+    if stored == "newer":
+        await world.store.save(ACCOUNT, newer)
+    elif stored == "none":
+        await world.store.delete(ACCOUNT)
+    await source.aclose()
+    loaded = await world.store.load(ACCOUNT)
+    assert {"same": "rolled-1", "newer": "sibling's", "none": None}[stored] == (loaded.value if loaded else None)
+
+
+async def test_absorb_without_a_token_does_nothing(world: World):
+    """Rule 17: after a logout there is nothing to roll."""
+    source = world.source()
+    token = await source.token()
+    await source.logout()
+    source.absorb(token, rolled("rolled-1"))
+    assert source.peek() is None
+
+
+async def test_trouble_at_close_is_told(world: World):
+    """Rule 16: a last save that fails is an event, and the close goes through."""
+    source = world.source()
+    token = await source.token()
+    source.absorb(token, rolled("rolled-1"))
+    world.store.failing = {"load"}
+    await source.aclose()
+    await settle()
+    assert ["load"] == [event.operation for event in world.told(StoreTrouble)]
+
+
+async def test_repeated_save_stops_where_somebody_else_is_newer(world: World):
+    """Rule 16: a StoreConflict ends the repeating: the store has a newer token."""
+    world.store.failing = {"save"}
+    source = world.source(policy=SOON)
+    token = await source.token()
+    world.store.failing.clear()
+    await MemoryTokenStore.save(world.store, ACCOUNT, attrs.evolve(token, generation=token.generation + 1))
+    while source.status().unsaved:
+        await asyncio.sleep(0)
+    assert token.generation + 1 == (await world.store.load(ACCOUNT)).generation
+
+
+async def test_repeating_ends_with_a_logout(world: World):
+    """Rules 14, 16: what is forgotten is not saved any more."""
+    world.store.failing = {"save"}
+    source = world.source(PasswordCredentials("jane", "s3cret"), policy=SOON)
+    await source.token()
+    await source.logout()
+    world.store.failing.clear()
+    while [task for task in asyncio.all_tasks() if task.get_name() == "vendorauth save"]:
+        await asyncio.sleep(0)
+    assert await world.store.load(ACCOUNT) is None

@@ -1,0 +1,470 @@
+"""One renewal: store, refresh, login, in this order (DESIGN, rules 4, 5, 6, 8, 9a, 9b)."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator
+from datetime import timedelta
+
+import attrs
+import pytest
+
+from _vendor import World, settle
+from vendorauth import (
+    AuthServiceUnavailable,
+    MemoryTokenStore,
+    PasswordCredentials,
+    ProtocolError,
+    ReauthenticationRequired,
+    RefreshPolicy,
+    RefreshTokenCredentials,
+    Renewed,
+    RequestTimeout,
+    Response,
+    StoreLockTimeout,
+    StoreUnavailable,
+    Token,
+    TransportError,
+)
+
+ACCOUNT = "jane@vendor"
+DEAD = 3601.0
+OTHER = PasswordCredentials("jane", "other")
+FAILING = Response(503, {}, b"")
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.vendor.passwords.add(OTHER.password)
+    return made
+
+
+class WatchedStore(MemoryTokenStore):
+    """Write down what happens, in order."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.log: list[str] = []
+        self._world = world
+
+    async def load(self, account: str) -> Token | None:
+        if account == ACCOUNT:
+            self.log.append("load")
+        return await super().load(account)
+
+    async def save(self, account: str, token: Token) -> None:
+        self.log.append(f"save {token.value}")
+        await super().save(account, token)
+
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
+        return self._watched(super().lock(account))
+
+    @asynccontextmanager
+    async def _watched(self, lock: AbstractAsyncContextManager[None]) -> AsyncGenerator[None, None]:
+        async with lock:
+            self.log.append("lock")
+            yield
+            self.log.append("release")
+
+
+async def sibling(world: World, **changes: object) -> Token:
+    """Store a newer token, as another process would."""
+    held = await world.store.load(ACCOUNT)
+    now = world.clock.now()
+    newer = Token(value="sibling's", issued_at=now, expires_at=now + timedelta(hours=1), refresh_token="sibling's")
+    newer = attrs.evolve(newer, generation=(held.generation if held else 0) + 10_000_000, **changes)
+    await world.store.save(ACCOUNT, newer)
+    return newer
+
+
+async def test_order_of_a_renewal(world: World):
+    """Rule 5: look without the lock; lock, read again, exchange, save, release."""
+    world.store = WatchedStore(world)
+    source = world.source()
+    await source.token()
+    assert ["load", "lock", "load", "save token-1", "release"] == world.store.log
+    world.store.log.clear()
+    world.clock.advance(DEAD)
+    await source.token()
+    assert ["lock", "load", "save token-2", "release"] == world.store.log
+
+
+async def test_stored_token_is_used_without_the_lock(world: World):
+    """Rule 5: with nothing in memory, a stored token with more life than the leeway is published at once."""
+    first = await world.source().token()
+    world.store = WatchedStore(world)
+    await world.store.save(ACCOUNT, first)
+    world.store.log.clear()
+    assert first == await world.source().token()
+    assert ["load"] == world.store.log
+
+
+async def test_stored_token_in_its_leeway_is_not_used(world: World):
+    """Rule 5: a stored token with less life than the leeway is refreshed."""
+    first = await world.source().token()
+    world.clock.advance(3550.0)
+    token = await world.source(OTHER).token()
+    assert token.is_newer_than(first)
+    assert (1, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
+
+
+async def test_siblings_newer_token_is_taken_under_the_lock(world: World):
+    """Rule 5: what another process renewed meanwhile is used, without an exchange."""
+    source = world.source()
+    await source.token()
+    world.clock.advance(DEAD)
+    newer = await sibling(world)
+    assert newer == await source.token()
+    assert 0 == world.vendor.count["refresh"]
+    assert "store" == world.told(Renewed)[-1].how
+
+
+async def test_siblings_token_in_its_ahead_window_is_refreshed(world: World):
+    """Rule 5: a stored token that is due for renewal itself is no help: its refresh token is used."""
+    source = world.source()
+    await source.token()
+    newer = await sibling(world)
+    world.vendor.refresh_tokens.add("sibling's")
+    world.clock.advance(DEAD - 601.0)
+    world.clock.advance(601.0)
+    renewed = await source.token()
+    assert renewed.generation > newer.generation
+    assert "sibling's" == renewed.refresh_token
+
+
+async def test_empty_store_means_logged_out_elsewhere(world: World):
+    """Rule 5: a sibling logged out, so the memory's refresh token is not used, and its token not served."""
+    source = world.source()
+    old = await source.token()
+    await world.store.delete(ACCOUNT)
+    renewed = await source.renew(old)
+    assert (2, 0) == (world.vendor.count["login"], world.vendor.count["refresh"])
+    await world.store.delete(ACCOUNT)
+    world.vendor.script["login"].append(FAILING)
+    world.clock.advance(3550.0)
+    with pytest.raises(AuthServiceUnavailable):
+        await source.token()
+    assert renewed.generation > old.generation
+
+
+async def test_generation_rises_above_store_and_memory(world: World):
+    """DESIGN 3: max(previous + 1, issued_at in ms), previous being the higher of store and memory."""
+    source = world.source()
+    first = await source.token()
+    assert int(first.issued_at.timestamp() * 1000) == first.generation
+    newer = await sibling(world)
+    second = await source.login()
+    assert newer.generation + 1 == second.generation
+    third = await source.login()
+    assert second.generation + 1 == third.generation
+
+
+async def test_refresh_keeps_or_replaces_the_refresh_token(world: World):
+    """Rule 6: an answer without a refresh token keeps the old one; one with it replaces it, saved before it is used."""
+    source = world.source()
+    await source.token()
+    world.clock.advance(DEAD)
+    assert "refresh-1" == (await source.token()).refresh_token
+    world.vendor.rotates = True
+    world.clock.advance(DEAD)
+    assert "refresh-3" == (await source.token()).refresh_token
+    assert "refresh-3" == (await world.store.load(ACCOUNT)).refresh_token
+
+
+async def test_refused_refresh_falls_back_to_the_password(world: World):
+    """Rule 8: refused definitely, a password logs in."""
+    source = world.source()
+    await source.token()
+    world.vendor.refresh_tokens.clear()
+    world.clock.advance(DEAD)
+    assert "token-2" == (await source.token()).value
+    assert (2, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
+
+
+async def test_refused_refresh_reads_the_store_once_more(world: World):
+    """Rule 8: refused, because somebody else has rotated: that one's token is used."""
+    source = world.source()
+    await source.token()
+    world.vendor.refresh_tokens.clear()
+    world.clock.advance(DEAD)
+    gate = world.vendor.gate("refresh")
+    call = asyncio.ensure_future(source.token())
+    await gate.arrived.wait()
+    newer = await sibling(world)
+    gate.open()
+    assert newer == await call
+    assert 1 == world.vendor.count["login"]
+
+
+async def test_refused_refresh_goes_on_with_a_siblings_refresh_token(world: World):
+    """Rule 8: where the sibling's token is old as well, its refresh token is tried, then the password."""
+    source = world.source()
+    await source.token()
+    world.vendor.refresh_tokens = {"sibling's"}
+    world.clock.advance(DEAD)
+    gate = world.vendor.gate("refresh")
+    call = asyncio.ensure_future(source.token())
+    await gate.arrived.wait()
+    await sibling(world, expires_at=world.clock.now())
+    gate.open()
+    assert "sibling's" == (await call).refresh_token
+    assert (1, 2) == (world.vendor.count["login"], world.vendor.count["refresh"])
+
+
+async def test_configured_refresh_token_logs_in_and_is_the_second_choice(world: World):
+    """Rule 8: the stored refresh token first; refused, the configured one, if it differs."""
+    source = world.source(RefreshTokenCredentials("configured"))
+    first = await source.token()
+    assert "configured" == first.refresh_token
+    world.vendor.rotates = True
+    world.clock.advance(DEAD)
+    rotated = await source.token()
+    assert "refresh-2" == rotated.refresh_token
+    world.vendor.refresh_tokens = {"configured"}
+    world.clock.advance(DEAD)
+    assert (await source.token()).is_newer_than(rotated)
+    assert 2 == world.vendor.count["login-by-refresh-token"]
+
+
+async def test_refused_configured_refresh_token(world: World):
+    """Rules 8, 9b: nothing else is left: ReauthenticationRequired, latched, and tried again after the pause."""
+    world.vendor.refresh_tokens.clear()
+    source = world.source(RefreshTokenCredentials("configured"))
+    for _ in range(3):
+        with pytest.raises(ReauthenticationRequired):
+            await source.token()
+    assert 1 == world.vendor.count["login-by-refresh-token"]
+    world.clock.advance(1.0)
+    world.vendor.refresh_tokens.add("configured")
+    await source.token()
+
+
+async def test_the_same_configured_refresh_token_is_not_sent_twice(world: World):
+    """Rule 8: the configured refresh token counts only if it differs from the refused one."""
+    source = world.source(RefreshTokenCredentials("configured"))
+    await source.token()
+    world.vendor.refresh_tokens.clear()
+    world.clock.advance(DEAD)
+    with pytest.raises(ReauthenticationRequired):
+        await source.token()
+    assert (1, 1) == (world.vendor.count["login-by-refresh-token"], world.vendor.count["refresh"])
+
+
+@pytest.mark.parametrize("loss", ["lost", "unreadable"])
+async def test_lost_answer_is_asked_for_once_more(world: World, loss: str):
+    """Rule 9a: the same renewal sends the refresh once more, at once, and gets its token."""
+    source = world.source()
+    await source.token()
+    world.clock.advance(DEAD)
+    world.vendor.script["refresh"].append(loss)
+    await source.token()
+    assert 2 == world.vendor.count["refresh"]
+
+
+async def test_lost_answer_of_a_rotating_refresh_ends_at_the_password(world: World):
+    """Rules 9a, 8: the token family is dead after the repeat: one login, no dead end."""
+    source = world.source()
+    await source.token()
+    world.vendor.rotates = True
+    world.clock.advance(DEAD)
+    world.vendor.script["refresh"].append("lost")
+    await source.token()
+    assert (2, 2) == (world.vendor.count["refresh"], world.vendor.count["login"])
+
+
+@pytest.mark.parametrize(
+    "failure", [FAILING, Response(302, {}, b"<html>"), TransportError("POST /refresh: can't connect", False)]
+)
+async def test_known_failures_are_not_repeated(world: World, failure: object):
+    """Rules 9, 9a: a 5xx, a redirect, a refused connection: one renewal makes one try, and all tokens are kept."""
+    source = world.source()
+    old = await source.token()
+    world.clock.advance(DEAD)
+    world.vendor.script["refresh"].append(failure)
+    with pytest.raises((AuthServiceUnavailable, ProtocolError, TransportError)):
+        await source.token()
+    assert 1 == world.vendor.count["refresh"]
+    assert old == await world.store.load(ACCOUNT)
+
+
+async def test_lost_login_is_not_repeated(world: World):
+    """Rule 9a is for refreshes: a login whose answer is lost is one try."""
+    world.vendor.script["login"].append("lost")
+    with pytest.raises(TransportError):
+        await world.source().token()
+    assert 1 == world.vendor.count["login"]
+
+
+async def test_deadline_aborts_the_exchange(world: World):
+    """Rule 4: after the deadline every waiter gets RequestTimeout; a refresh is tried twice within it (9a)."""
+    source = world.source(policy=RefreshPolicy(deadline=0.05))
+    await source.token()
+    world.clock.advance(DEAD)
+    world.vendor.gate("refresh")
+    results = await asyncio.gather(*(source.token() for _ in range(5)), return_exceptions=True)
+    assert {RequestTimeout} == {type(one) for one in results}
+    assert 2 == world.vendor.count["refresh"]
+
+
+async def test_latched_error_ends_when_a_sibling_has_a_token(world: World):
+    """Rule 9b: before it is raised, the store is read, at most once a second."""
+    world.store = WatchedStore(world)
+    source = world.source()
+    world.vendor.script["login"].append(Response(503, {"Retry-After": "60"}, b""))
+    with pytest.raises(AuthServiceUnavailable):
+        await source.token()
+    world.store.log.clear()
+    for _ in range(5):
+        with pytest.raises(AuthServiceUnavailable):
+            await source.token()
+    assert ["load"] == world.store.log
+    newer = await sibling(world)
+    with pytest.raises(AuthServiceUnavailable):
+        await source.token()
+    world.clock.advance(1.0)
+    assert [newer] * 5 == list(await asyncio.gather(*(source.token() for _ in range(5))))
+    assert 1 == world.vendor.count["login"]
+
+
+class LockedStore(MemoryTokenStore):
+    """Refuse the lock."""
+
+    @asynccontextmanager
+    async def lock(self, account: str) -> AsyncGenerator[None, None]:
+        message = "held by somebody else"
+        raise StoreLockTimeout(message)
+        yield
+
+
+async def test_lock_that_cannot_be_had_in_time(world: World):
+    """Rule 4: somebody else holds the lock for too long: StoreLockTimeout, unless the token still lives."""
+    first = await world.source().token()
+    world.store = LockedStore()
+    await world.store.save(ACCOUNT, first)
+    source = world.source()
+    assert first == await source.token()
+    world.clock.advance(3550.0)
+    assert first == await source.token()
+    world.clock.advance(60.0)
+    with pytest.raises(StoreLockTimeout):
+        await source.token()
+    assert 0 == world.vendor.count["refresh"]
+
+
+async def test_login_goes_straight_to_its_exchange(world: World):
+    """Rule 5: login() asks the vendor, whatever is stored."""
+    source = world.source()
+    first = await source.token()
+    second = await source.login()
+    assert second.is_newer_than(first)
+    assert second is await source.token()
+    assert 2 == world.vendor.count["login"]
+
+
+async def test_logins_that_wait_together_share_one(world: World):
+    """Rules 5, 14: they wait for the exchange in flight, then make one login."""
+    source, gate = world.source(), world.vendor.gate("login")
+    call = asyncio.ensure_future(source.token())
+    await gate.arrived.wait()
+    logins = [asyncio.ensure_future(source.login()) for _ in range(5)]
+    await settle()
+    gate.open()
+    first = await call
+    tokens = await asyncio.gather(*logins)
+    assert 1 == len({token.generation for token in tokens})
+    assert tokens[0].is_newer_than(first)
+    assert 2 == world.vendor.count["login"]
+
+
+async def test_caller_joins_a_login_by_hand(world: World):
+    """Rule 2: who needs a token while login() is under way takes its token."""
+    source, gate = world.source(), world.vendor.gate("login")
+    login = asyncio.ensure_future(source.login())
+    await gate.arrived.wait()
+    call = asyncio.ensure_future(source.token())
+    await settle()
+    gate.open()
+    assert await login is await call
+
+
+async def test_failed_login_by_hand_is_its_callers_error_alone(world: World):
+    """Rule 9: who joined a login by hand that failed gets the pause's error, or the living token."""
+    source = world.source()
+    old = await source.token()
+    world.vendor.script["login"].append(FAILING)
+    with pytest.raises(AuthServiceUnavailable):
+        await source.login()
+    assert old is await source.token()
+    with pytest.raises(AuthServiceUnavailable):
+        await source.renew(old)
+
+
+class BrokenStore(MemoryTokenStore):
+    """Fail at everything."""
+
+    async def load(self, account: str) -> Token | None:
+        raise OSError
+
+    async def save(self, account: str, token: Token) -> None:
+        raise OSError
+
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
+        raise OSError
+
+
+async def test_unreachable_store_and_no_credentials(world: World):
+    """Rule 16: where nothing could be read and there is nothing to log in with, the store is what is wrong."""
+    world.store = BrokenStore()
+    with pytest.raises(StoreUnavailable) as caught:
+        await world.source(None).token()
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+async def test_doubtful_refresh_token_is_not_spent_without_the_lock(world: World):
+    """Rule 16: without a lock, one that was seen to rotate is not spent while a password can be used."""
+    world.vendor.rotates = True
+    source = world.source()
+    await source.token()
+    world.clock.advance(DEAD)
+    rotated = await source.token()
+    assert rotated.details["rotates"] is True
+    world.store.lock = BrokenStore().lock
+    world.clock.advance(DEAD)
+    await source.token()
+    assert (2, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
+
+
+async def test_doubtful_refresh_token_is_spent_where_nothing_else_is_left(world: World):
+    """Rule 16: a service that has nothing but its refresh token goes on with it."""
+    world.vendor.rotates = True
+    source = world.source(RefreshTokenCredentials("configured"))
+    await source.token()
+    world.store.lock = BrokenStore().lock
+    world.clock.advance(DEAD)
+    await source.token()
+    assert 1 == world.vendor.count["refresh"]
+
+
+async def test_a_flow_with_a_bug_is_told_by_its_place(world: World):
+    """A flow that raises something else fails with its place and no value, and pauses like any failure."""
+    world.vendor.script["login"].append(Response(200, {}, b'{"nothing": "secret-value"}'))
+    source = world.source()
+    with pytest.raises(ProtocolError, match=r"^KeyError in _token, .*_vendor.py:\d+$"):
+        await source.token()
+    with pytest.raises(ProtocolError):
+        await source.token()
+    assert 1 == world.vendor.count["login"]
+
+
+async def test_dead_refresh_token_is_tried_again_where_nothing_else_is_left(world: World):
+    """Rule 9b: a vendor that refused in an outage is asked again after the pause, and the service recovers."""
+    world.vendor.refresh_tokens = {"configured"}
+    source = world.source(RefreshTokenCredentials("configured"))
+    await source.token()
+    world.vendor.refresh_tokens.clear()
+    world.clock.advance(DEAD)
+    with pytest.raises(ReauthenticationRequired):
+        await source.token()
+    world.vendor.refresh_tokens.add("configured")
+    world.clock.advance(1.0)
+    await source.token()
