@@ -140,12 +140,17 @@ def test_is_loopback(expected: bool, host: str) -> None:
         ("https://api.example.com/latest/%C3%BC", "/ü"),
         ("https://api.example.com/latest/@evil.example", "/@evil.example"),
         ("https://api.example.com/other", "https://api.example.com/other"),
-        ("https://api.example.com/other", "https://API.EXAMPLE.COM:443/other"),
+        ("https://api.example.com/other", "https://API.EXAMPLE.COM/other"),
     ],
 )
 def test_good_paths(expected: str, path: str) -> None:
     """A path goes behind the base, whose own path and query are kept; an absolute URL may be the same origin's."""
     assert expected == str(join(BASE, path))
+
+
+def test_the_default_port_is_the_same_origin() -> None:
+    """An absolute URL that spells the default port out is of the same origin."""
+    assert BASE.origin() == join(BASE, "https://api.example.com:443/x").origin()
 
 
 def test_a_base_without_a_path() -> None:
@@ -165,6 +170,8 @@ def test_a_base_without_a_path() -> None:
         "https://api.example.com@evil.example/x",
         "https://api.example.com./x",
         "https://аpi.example.com/x",  # noqa: RUF001  a Cyrillic a
+        "//evil.example/x",
+        "//api.example.com/x",
         "///evil.example/x",
         "//api.example.com@evil.example/x",
         "https:/evil.example",

@@ -157,6 +157,8 @@ class Sender:
             trouble: VendorAuthError = budget.over()
         except (aiohttp.ClientError, OSError) as error:
             return translated(error, call.label)
+        except ConfigurationError:
+            raise
         except (ValueError, TypeError) as error:
             # aiohttp refuses what it can't send so; the text may show it.
             trouble = ConfigurationError(f"{call.label}: this can't be sent ({type(error).__name__})")

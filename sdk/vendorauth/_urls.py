@@ -84,7 +84,8 @@ def join(base: URL, path: str) -> URL:
 
 def _same_origin(base: URL, path: str) -> URL:
     url = _made(path)
-    if not url.absolute or url.user is not None or url.password is not None or url.origin() != base.origin():
+    userinfo = url.user is not None or url.password is not None
+    if not url.scheme or not url.host or userinfo or url.origin() != base.origin():
         message = "the path leads to another origin, which must not see the token"
         raise ConfigurationError(message)
     return url

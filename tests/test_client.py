@@ -1,0 +1,324 @@
+"""The client for any vendor: verbs, models, options, closing."""
+
+import asyncio
+import gc
+import io
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import TypedDict
+
+import aiohttp
+import attrs
+import pytest
+from aiohttp import web
+
+from _api import JANE, Api, serve
+from vendorauth import (
+    ApiError,
+    Challenge,
+    ConfigurationError,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    RequestTimeout,
+    ServerError,
+    Unauthorized,
+    __version__,
+)
+
+
+@pytest.fixture
+async def api() -> AsyncGenerator[Api, None]:
+    async with serve() as made:
+        yield made
+
+
+@attrs.frozen
+class Answer:
+    ok: bool
+
+
+class Row(TypedDict):
+    ok: bool
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "put", "patch", "delete"])
+async def test_verbs(api: Api, verb: str):
+    """Each verb sends its method to base URL and path, with the token, and gives parsed JSON."""
+    async with api.client() as client:
+        assert {"ok": True} == await getattr(client, verb)("/things")
+    (seen,) = api.seen
+    assert (verb.upper(), "/base/things", "token-1") == (seen.method, seen.path, seen.headers["Authorization"])
+    assert f"vendorauth/{__version__} aiohttp/{aiohttp.__version__}" == seen.headers["User-Agent"]
+
+
+async def test_models(api: Api):
+    """*model* structures the answer: a class, list, dict, TypedDict; what does not fit names its path."""
+    async with api.client() as client:
+        assert Answer(ok=True) == await client.get("/x", model=Answer)
+        assert {"ok": True} == await client.post("/x", model=dict[str, bool])
+        assert {"ok": True} == await client.put("/x", model=Row)
+        api.script.append(web.json_response([{"ok": False}]))
+        assert [Answer(ok=False)] == await client.patch("/x", model=list[Answer])
+        api.script.append(web.json_response({"ok": "yes"}))
+        with pytest.raises(ProtocolError, match=r"^DELETE /base/x: the answer \(200\) .* wrong type @ \$.ok$"):
+            await client.delete("/x", model=Answer)
+        with pytest.raises(ConfigurationError, match="no type that JSON"):
+            await client.get("/x", model=object)
+
+
+async def test_answers_that_are_no_json(api: Api):
+    """204 gives None; anything else that is no JSON is a ProtocolError, and request() gives it."""
+    async with api.client() as client:
+        api.script.extend([web.Response(status=204), web.Response(body=b"<html>"), web.Response(body=b"<html>")])
+        assert await client.get("/x") is None
+        with pytest.raises(ProtocolError, match=r"^GET /base/x: the answer \(200\) is not JSON$"):
+            await client.get("/x")
+        answer = await client.request("GET", "/x")
+        assert (200, b"<html>", None) == (answer.status, answer.content, answer.request_id)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, ApiError),
+        (401, Unauthorized),
+        (403, PermissionDenied),
+        (404, NotFound),
+        (409, ApiError),
+        (418, ApiError),
+        (429, RateLimited),
+        (500, ServerError),
+        (503, ServerError),
+        (599, ServerError),
+        (304, ApiError),
+    ],
+)
+async def test_errors_by_status(api: Api, status: int, kind: type[ApiError]):
+    """One class for each thing a caller can do; the text names method, path and status, not the body."""
+    api.script.extend(
+        web.Response(status=status, body=b"secret", headers={"Retry-After": "7", "x-amzn-RequestId": "id-1"})
+        for _ in range(3)
+    )
+    async with api.client(retries=0) as client:
+        with pytest.raises(ApiError) as caught:
+            await client.get("/x", params={"secret": "secret"})
+    error = caught.value
+    assert kind is type(error)
+    assert str(error).startswith(f"GET /base/x: {status}")
+    assert "secret" not in f"{error} {error!r}"
+    assert (status, "id-1", 7.0) == (error.status, error.request_id, error.retry_after)
+
+
+async def test_bodies(api: Api):
+    """json and data are sent as they should be."""
+    async with api.client() as client:
+        await client.post("/x", json={"a": [1, "ä"]})
+        await client.post("/x", data=b"bytes")
+        await client.post("/x", data="text")
+        await client.post("/x", data={"a": "b c"})
+        await client.post("/x", json={}, headers={"Content-Type": "application/vnd.api+json"})
+    assert ['{"a":[1,"ä"]}'.encode(), b"bytes", b"text", b"a=b+c", b"{}"] == api.bodies
+    kinds = [request.headers["Content-Type"] for request in api.seen]
+    assert ["application/json", "application/x-www-form-urlencoded"] == [kinds[0], kinds[3]]
+    assert "application/vnd.api+json" == kinds[4]
+
+
+async def test_bad_calls_are_refused_before_anything_is_sent(api: Api):
+    """What can't be right is a ConfigurationError, an unknown keyword a TypeError."""
+    async with api.client() as client:
+        for options in (
+            {"json": object()},
+            {"json": {}, "data": b""},
+            {"params": {"a": object()}},
+            {"headers": {"a": "b\r\nc: d"}},
+            {"headers": {"Host": "evil.example"}},
+            {"headers": {"authorization": "mine"}},
+            {"timeout": 0},
+            {"data": 5},
+        ):
+            with pytest.raises(ConfigurationError):
+                await client.post("/x", **options)  # type: ignore[call-overload]  # that is the point
+        for path in ("https://evil.example/", "//evil.example/", "/../x", "/%2e%2e/x", "/a b", "/x#y", "/\\evil"):
+            with pytest.raises(ConfigurationError):
+                await client.get(path)
+        with pytest.raises(TypeError, match="parms"):
+            await client.get("/x", parms={})  # type: ignore[call-overload]  # that is the point
+    assert [] == api.seen
+
+
+def test_bad_options_are_refused_when_the_client_is_made():
+    """A client that can't work is not made."""
+    api = Api(url="https://api.example")
+    from _api import ApiFlow  # noqa: PLC0415  used in this place alone
+
+    api.flow = ApiFlow(api.url)
+    for options in ({"timeout": 0}, {"timeout": True}, {"retries": -1}, {"retries": False}):
+        with pytest.raises(ConfigurationError):
+            api.client(**options)
+    with pytest.raises(TypeError, match="stoer"):
+        api.client(stoer=None)
+
+
+async def test_headers_and_params_are_sent(api: Api):
+    """A caller's headers go beside the token's; params join the query that the path has."""
+    async with api.client() as client:
+        await client.get("/x?a=1", params={"b": [2, 3], "c": "ü &"}, headers={"Accept-Language": "de"})
+    (seen,) = api.seen
+    assert "de" == seen.headers["Accept-Language"]
+    assert [("a", "1"), ("b", "2"), ("b", "3"), ("c", "ü &")] == list(seen.query.items())
+
+
+async def test_absolute_url_of_the_same_origin(api: Api):
+    """A link of the API's own origin may be used as it is."""
+    async with api.client() as client:
+        await client.get(f"{api.url}/linked")
+    assert "/base/linked" == api.seen[0].path
+
+
+async def test_stream(api: Api):
+    """stream() gives aiohttp's response with its body unread, after replays, and releases it."""
+    api.refused.add("token-1")
+    async with api.client() as client:
+        api.script.append(web.Response(body=b"x" * 100_000))
+        async with client.stream("GET", "/big") as response:
+            assert 100_000 == len(await response.read())
+        api.script.append(web.Response(status=404))
+        with pytest.raises(NotFound):
+            async with client.stream("GET", "/none"):
+                pytest.fail("there is nothing to stream")
+    assert ["token-1", "token-2", "token-2"] == api.used
+
+
+async def test_a_body_that_can_be_sent_once(api: Api):
+    """Rule 13: such a body is not replayed; the error says so, and the token is renewed for the next call."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"chunk"
+
+    form = aiohttp.FormData()
+    form.add_field("file", io.BytesIO(b"file"))
+    async with api.client() as client:
+        for number, body in enumerate([io.BytesIO(b"file"), chunks(), form], 1):
+            api.refused.add(f"token-{number}")
+            with pytest.raises(Unauthorized, match="can't be sent twice: call again$"):
+                await client.post("/x", data=body)
+        api.refused.add("token-4")
+        assert {"ok": True} == await client.post("/x", data=aiohttp.FormData({"a": "b"}))
+    assert b"a=b" == api.bodies[-1]
+
+
+@pytest.mark.parametrize("body", [{"json": {"a": 1}}, {"data": b"x"}, {"data": "x"}, {"data": {"a": "b"}}, {}])
+async def test_a_body_that_can_be_sent_twice(api: Api, body: Mapping[str, object]):
+    """Rule 13: no body, bytes, str, JSON and forms are replayed whole."""
+    api.refused.add("token-1")
+    async with api.client() as client:
+        await client.post("/x", **body)  # type: ignore[call-overload]  # each of these is right
+    assert ["token-1", "token-2"] == api.used
+    assert api.bodies[0] == api.bodies[1]
+
+
+async def test_persons_time_does_not_count(api: Api):
+    """DESIGN 3: timeout covers the waiting for a token, but not the time of a person in on_challenge."""
+    api.flow.asks = True
+    thinking = asyncio.Event()
+
+    async def on_challenge(challenge: Challenge) -> Mapping[str, str]:
+        del challenge
+        asyncio.get_running_loop().call_later(0.3, thinking.set)
+        await thinking.wait()
+        return {}
+
+    async with api.client(timeout=0.2, on_challenge=on_challenge) as client:
+        assert {"ok": True} == await client.get("/x")
+
+
+async def test_closed_client_raises_until_entered_again(api: Api):
+    """Rule 14: calls after aclose() raise RuntimeError; async with opens it again."""
+    client = api.client()
+    async with client:
+        await client.get("/x")
+    with pytest.raises(RuntimeError, match="closed"):
+        await client.get("/x")
+    async with client:
+        await client.get("/x")
+
+
+def test_works_in_a_later_run():
+    """Rule 15: one client, two runs of asyncio.run, even when nobody closed it between."""
+
+    async def call() -> None:
+        async with serve() as api:
+            client.tokens.flow.base_url = client._tokens.flow.base_url.with_port(int(api.url.split(":")[2].split("/")[0]))
+            client._find.cache_clear()
+            await client.get("/x")
+            await client.aclose()
+            await client.tokens.__aenter__()
+
+    from _api import ApiFlow  # noqa: PLC0415  used in this place alone
+    from vendorauth import ApiClient  # noqa: PLC0415  likewise
+
+    client = ApiClient(ApiFlow("http://127.0.0.1:1/base"), JANE)
+    asyncio.run(call())
+    asyncio.run(call())
+
+
+async def test_never_closed_is_warned_about(api: Api):
+    """A client that nobody closes is a ResourceWarning, and one that was never used is not."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        client = api.client()
+        await client.get("/x")
+        del client
+        gc.collect()
+        unused = api.client()
+        del unused
+        gc.collect()
+    assert any("never closed" in str(one.message) for one in caught)
+
+
+async def test_login_and_logout(api: Api):
+    """They are the token source's."""
+    async with api.client() as client:
+        token = await client.login()
+        assert token is client.tokens.peek()
+        await client.logout()
+        assert client.tokens.peek() is None
+
+
+async def test_repr_tells_who_and_where(api: Api):
+    """The client's repr has account, base URL and state; an answer's has its size, not its content."""
+    async with api.client() as client:
+        answer = await client.request("GET", "/x")
+        assert f"<ApiClient of jane@api at {api.url}: fresh>" == repr(client)
+        assert "<ApiResponse 200 to GET /base/x, 12 bytes>" == repr(answer)
+        assert "application/json; charset=utf-8" == answer.headers["Content-Type"]
+
+
+async def test_two_accounts_on_one_borrowed_session(api: Api):
+    """A borrowed session is shared, keeps its own cookies to itself, and is never closed."""
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.CookieJar(unsafe=True), headers={"X-Mine": "1"}
+    ) as session:
+        session.cookie_jar.update_cookies({"session": "somebody else's"}, response_url=api.flow.base_url)
+        async with api.client(session=session) as first, api.client(session=session) as second:
+            await asyncio.gather(first.get("/x"), second.get("/x"))
+        assert not session.closed
+        assert session.connector is not None
+        assert not session.connector.closed
+    assert not any("Cookie" in request.headers or "X-Mine" in request.headers for request in api.seen)
+    async with api.client(session=session) as client:
+        with pytest.raises(ConfigurationError, match="is closed"):
+            await client.get("/x")
+
+
+async def test_timeout_covers_the_whole_call(api: Api):
+    """A call ends after its timeout, whatever it waits for."""
+    from _api import hang  # noqa: PLC0415  used in this place alone
+
+    async with api.client(timeout=0.05) as client:
+        api.script.append(hang)
+        with pytest.raises(RequestTimeout, match=r"^GET /base/x: no answer within 0.05 s$"):
+            await client.get("/x")
+        assert {"ok": True} == await client.get("/x", timeout=float("inf"))
