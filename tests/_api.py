@@ -91,14 +91,14 @@ class Api:
 
 
 @asynccontextmanager
-async def serve(path: str = "/base") -> AsyncGenerator[Api, None]:
-    """Run the server on a free port; its base URL has *path*."""
+async def serve(path: str = "/base", port: int = 0) -> AsyncGenerator[Api, None]:
+    """Run the server on a free port, or on *port*; its base URL has *path*."""
     api = Api()
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", api.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     host, port = runner.addresses[0][:2]
     api.url = f"http://{host}:{port}{path}"

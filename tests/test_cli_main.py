@@ -132,7 +132,9 @@ def test_is_installed_as_a_command(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("vendorauth")
     if not command.exists():
         pytest.skip("the package is not installed here")
-    result = subprocess.run([command, "--version"], check=False, capture_output=True, text=True, timeout=50, cwd=tmp_path)
+    result = subprocess.run(
+        [command, "--version"], check=False, capture_output=True, text=True, timeout=50, cwd=tmp_path
+    )
     assert (0, f"vendorauth {vendorauth.__version__}\n") == (result.returncode, result.stdout)
 
 

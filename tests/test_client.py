@@ -12,8 +12,9 @@ import attrs
 import pytest
 from aiohttp import web
 
-from _api import JANE, Api, serve
+from _api import JANE, Api, ApiFlow, hang, serve
 from vendorauth import (
+    ApiClient,
     ApiError,
     Challenge,
     ConfigurationError,
@@ -44,7 +45,7 @@ class Row(TypedDict):
 
 
 @pytest.mark.parametrize("verb", ["get", "post", "put", "patch", "delete"])
-async def test_verbs(api: Api, verb: str):
+async def test_verbs(api: Api, verb: str) -> None:
     """Each verb sends its method to base URL and path, with the token, and gives parsed JSON."""
     async with api.client() as client:
         assert {"ok": True} == await getattr(client, verb)("/things")
@@ -53,7 +54,7 @@ async def test_verbs(api: Api, verb: str):
     assert f"vendorauth/{__version__} aiohttp/{aiohttp.__version__}" == seen.headers["User-Agent"]
 
 
-async def test_models(api: Api):
+async def test_models(api: Api) -> None:
     """*model* structures the answer: a class, list, dict, TypedDict; what does not fit names its path."""
     async with api.client() as client:
         assert Answer(ok=True) == await client.get("/x", model=Answer)
@@ -68,7 +69,7 @@ async def test_models(api: Api):
             await client.get("/x", model=object)
 
 
-async def test_answers_that_are_no_json(api: Api):
+async def test_answers_that_are_no_json(api: Api) -> None:
     """204 gives None; anything else that is no JSON is a ProtocolError, and request() gives it."""
     async with api.client() as client:
         api.script.extend([web.Response(status=204), web.Response(body=b"<html>"), web.Response(body=b"<html>")])
@@ -95,7 +96,7 @@ async def test_answers_that_are_no_json(api: Api):
         (304, ApiError),
     ],
 )
-async def test_errors_by_status(api: Api, status: int, kind: type[ApiError]):
+async def test_errors_by_status(api: Api, status: int, kind: type[ApiError]) -> None:
     """One class for each thing a caller can do; the text names method, path and status, not the body."""
     api.script.extend(
         web.Response(status=status, body=b"secret", headers={"Retry-After": "7", "x-amzn-RequestId": "id-1"})
@@ -111,8 +112,8 @@ async def test_errors_by_status(api: Api, status: int, kind: type[ApiError]):
     assert (status, "id-1", 7.0) == (error.status, error.request_id, error.retry_after)
 
 
-async def test_bodies(api: Api):
-    """json and data are sent as they should be."""
+async def test_bodies(api: Api) -> None:
+    """Json and data are sent as they should be."""
     async with api.client() as client:
         await client.post("/x", json={"a": [1, "ä"]})
         await client.post("/x", data=b"bytes")
@@ -125,7 +126,7 @@ async def test_bodies(api: Api):
     assert "application/vnd.api+json" == kinds[4]
 
 
-async def test_bad_calls_are_refused_before_anything_is_sent(api: Api):
+async def test_bad_calls_are_refused_before_anything_is_sent(api: Api) -> None:
     """What can't be right is a ConfigurationError, an unknown keyword a TypeError."""
     async with api.client() as client:
         for options in (
@@ -139,7 +140,7 @@ async def test_bad_calls_are_refused_before_anything_is_sent(api: Api):
             {"data": 5},
         ):
             with pytest.raises(ConfigurationError):
-                await client.post("/x", **options)  # type: ignore[call-overload]  # that is the point
+                await client.post("/x", **options)
         for path in ("https://evil.example/", "//evil.example/", "/../x", "/%2e%2e/x", "/a b", "/x#y", "/\\evil"):
             with pytest.raises(ConfigurationError):
                 await client.get(path)
@@ -148,11 +149,9 @@ async def test_bad_calls_are_refused_before_anything_is_sent(api: Api):
     assert [] == api.seen
 
 
-def test_bad_options_are_refused_when_the_client_is_made():
+def test_bad_options_are_refused_when_the_client_is_made() -> None:
     """A client that can't work is not made."""
     api = Api(url="https://api.example")
-    from _api import ApiFlow  # noqa: PLC0415  used in this place alone
-
     api.flow = ApiFlow(api.url)
     for options in ({"timeout": 0}, {"timeout": True}, {"retries": -1}, {"retries": False}):
         with pytest.raises(ConfigurationError):
@@ -161,7 +160,7 @@ def test_bad_options_are_refused_when_the_client_is_made():
         api.client(stoer=None)
 
 
-async def test_headers_and_params_are_sent(api: Api):
+async def test_headers_and_params_are_sent(api: Api) -> None:
     """A caller's headers go beside the token's; params join the query that the path has."""
     async with api.client() as client:
         await client.get("/x?a=1", params={"b": [2, 3], "c": "ü &"}, headers={"Accept-Language": "de"})
@@ -170,14 +169,14 @@ async def test_headers_and_params_are_sent(api: Api):
     assert [("a", "1"), ("b", "2"), ("b", "3"), ("c", "ü &")] == list(seen.query.items())
 
 
-async def test_absolute_url_of_the_same_origin(api: Api):
+async def test_absolute_url_of_the_same_origin(api: Api) -> None:
     """A link of the API's own origin may be used as it is."""
     async with api.client() as client:
         await client.get(f"{api.url}/linked")
     assert "/base/linked" == api.seen[0].path
 
 
-async def test_stream(api: Api):
+async def test_stream(api: Api) -> None:
     """stream() gives aiohttp's response with its body unread, after replays, and releases it."""
     api.refused.add("token-1")
     async with api.client() as client:
@@ -191,7 +190,7 @@ async def test_stream(api: Api):
     assert ["token-1", "token-2", "token-2"] == api.used
 
 
-async def test_a_body_that_can_be_sent_once(api: Api):
+async def test_a_body_that_can_be_sent_once(api: Api) -> None:
     """Rule 13: such a body is not replayed; the error says so, and the token is renewed for the next call."""
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -202,7 +201,7 @@ async def test_a_body_that_can_be_sent_once(api: Api):
     async with api.client() as client:
         for number, body in enumerate([io.BytesIO(b"file"), chunks(), form], 1):
             api.refused.add(f"token-{number}")
-            with pytest.raises(Unauthorized, match="can't be sent twice: call again$"):
+            with pytest.raises(Unauthorized, match=r"can't be sent twice: call again$"):
                 await client.post("/x", data=body)
         api.refused.add("token-4")
         assert {"ok": True} == await client.post("/x", data=aiohttp.FormData({"a": "b"}))
@@ -210,7 +209,7 @@ async def test_a_body_that_can_be_sent_once(api: Api):
 
 
 @pytest.mark.parametrize("body", [{"json": {"a": 1}}, {"data": b"x"}, {"data": "x"}, {"data": {"a": "b"}}, {}])
-async def test_a_body_that_can_be_sent_twice(api: Api, body: Mapping[str, object]):
+async def test_a_body_that_can_be_sent_twice(api: Api, body: Mapping[str, object]) -> None:
     """Rule 13: no body, bytes, str, JSON and forms are replayed whole."""
     api.refused.add("token-1")
     async with api.client() as client:
@@ -219,7 +218,7 @@ async def test_a_body_that_can_be_sent_twice(api: Api, body: Mapping[str, object
     assert api.bodies[0] == api.bodies[1]
 
 
-async def test_persons_time_does_not_count(api: Api):
+async def test_persons_time_does_not_count(api: Api) -> None:
     """DESIGN 3: timeout covers the waiting for a token, but not the time of a person in on_challenge."""
     api.flow.asks = True
     thinking = asyncio.Event()
@@ -234,7 +233,7 @@ async def test_persons_time_does_not_count(api: Api):
         assert {"ok": True} == await client.get("/x")
 
 
-async def test_closed_client_raises_until_entered_again(api: Api):
+async def test_closed_client_raises_until_entered_again(api: Api) -> None:
     """Rule 14: calls after aclose() raise RuntimeError; async with opens it again."""
     client = api.client()
     async with client:
@@ -245,26 +244,24 @@ async def test_closed_client_raises_until_entered_again(api: Api):
         await client.get("/x")
 
 
-def test_works_in_a_later_run():
+def test_works_in_a_later_run(unused_tcp_port: int) -> None:
     """Rule 15: one client, two runs of asyncio.run, even when nobody closed it between."""
+    flow = ApiFlow(f"http://127.0.0.1:{unused_tcp_port}/base")
+    client = ApiClient(flow, JANE)
 
-    async def call() -> None:
-        async with serve() as api:
-            client.tokens.flow.base_url = client._tokens.flow.base_url.with_port(int(api.url.split(":")[2].split("/")[0]))
-            client._find.cache_clear()
+    async def call(*, close: bool) -> None:
+        async with serve(port=unused_tcp_port):
             await client.get("/x")
-            await client.aclose()
-            await client.tokens.__aenter__()
+            if close:
+                await client.aclose()
+            else:
+                await client._sessions.close()
 
-    from _api import ApiFlow  # noqa: PLC0415  used in this place alone
-    from vendorauth import ApiClient  # noqa: PLC0415  likewise
-
-    client = ApiClient(ApiFlow("http://127.0.0.1:1/base"), JANE)
-    asyncio.run(call())
-    asyncio.run(call())
+    asyncio.run(call(close=False))
+    asyncio.run(call(close=True))
 
 
-async def test_never_closed_is_warned_about(api: Api):
+async def test_never_closed_is_warned_about(api: Api) -> None:
     """A client that nobody closes is a ResourceWarning, and one that was never used is not."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -278,7 +275,7 @@ async def test_never_closed_is_warned_about(api: Api):
     assert any("never closed" in str(one.message) for one in caught)
 
 
-async def test_login_and_logout(api: Api):
+async def test_login_and_logout(api: Api) -> None:
     """They are the token source's."""
     async with api.client() as client:
         token = await client.login()
@@ -287,7 +284,7 @@ async def test_login_and_logout(api: Api):
         assert client.tokens.peek() is None
 
 
-async def test_repr_tells_who_and_where(api: Api):
+async def test_repr_tells_who_and_where(api: Api) -> None:
     """The client's repr has account, base URL and state; an answer's has its size, not its content."""
     async with api.client() as client:
         answer = await client.request("GET", "/x")
@@ -296,11 +293,9 @@ async def test_repr_tells_who_and_where(api: Api):
         assert "application/json; charset=utf-8" == answer.headers["Content-Type"]
 
 
-async def test_two_accounts_on_one_borrowed_session(api: Api):
+async def test_two_accounts_on_one_borrowed_session(api: Api) -> None:
     """A borrowed session is shared, keeps its own cookies to itself, and is never closed."""
-    async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.CookieJar(unsafe=True), headers={"X-Mine": "1"}
-    ) as session:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), headers={"X-Mine": "1"}) as session:
         session.cookie_jar.update_cookies({"session": "somebody else's"}, response_url=api.flow.base_url)
         async with api.client(session=session) as first, api.client(session=session) as second:
             await asyncio.gather(first.get("/x"), second.get("/x"))
@@ -313,10 +308,8 @@ async def test_two_accounts_on_one_borrowed_session(api: Api):
             await client.get("/x")
 
 
-async def test_timeout_covers_the_whole_call(api: Api):
+async def test_timeout_covers_the_whole_call(api: Api) -> None:
     """A call ends after its timeout, whatever it waits for."""
-    from _api import hang  # noqa: PLC0415  used in this place alone
-
     async with api.client(timeout=0.05) as client:
         api.script.append(hang)
         with pytest.raises(RequestTimeout, match=r"^GET /base/x: no answer within 0.05 s$"):

@@ -28,7 +28,7 @@ def world() -> World:
     return World()
 
 
-async def test_callable_is_asked_only_when_a_login_is_due(world: World):
+async def test_callable_is_asked_only_when_a_login_is_due(world: World) -> None:
     """Rule 5: neither a stored token nor a refresh needs the secret manager."""
     await world.source().token()
     asked: list[bool] = []
@@ -48,7 +48,7 @@ async def test_callable_is_asked_only_when_a_login_is_due(world: World):
     assert [True] == asked
 
 
-async def test_callable_is_asked_outside_the_lock_and_then_all_begins_again(world: World):
+async def test_callable_is_asked_outside_the_lock_and_then_all_begins_again(world: World) -> None:
     """Rule 5: while it is asked, the lock is free; what a sibling stores meanwhile is used instead of a login."""
 
     async def credentials() -> Credentials:
@@ -59,7 +59,7 @@ async def test_callable_is_asked_outside_the_lock_and_then_all_begins_again(worl
     assert 1 == world.vendor.count["login"]
 
 
-async def test_callable_has_the_deadline(world: World):
+async def test_callable_has_the_deadline(world: World) -> None:
     """Rule 5: a secret manager that hangs costs at most the deadline, and is cancelled."""
     cancelled: list[bool] = []
 
@@ -75,7 +75,7 @@ async def test_callable_has_the_deadline(world: World):
     assert [True] == cancelled
 
 
-async def test_callable_that_fails(world: World):
+async def test_callable_that_fails(world: World) -> None:
     """What it raises is chained; an error of ours passes as it is; both pause like any failure."""
     own = StoreUnavailable("the vault is sealed")
     for error in (LookupError("no such secret"), own):
@@ -91,7 +91,7 @@ async def test_callable_that_fails(world: World):
         assert 1 == source.status().failures
 
 
-async def test_callable_that_is_cancelled_from_inside(world: World):
+async def test_callable_that_is_cancelled_from_inside(world: World) -> None:
     """A callable that cancels itself is a failure, not a cancellation of its callers."""
 
     async def credentials() -> Credentials:
@@ -101,17 +101,17 @@ async def test_callable_that_is_cancelled_from_inside(world: World):
         await world.source(credentials).token()
 
 
-async def test_callable_that_gives_something_else(world: World):
+async def test_callable_that_gives_something_else(world: World) -> None:
     """It must give credentials; the error names the type, not the value."""
 
     async def credentials() -> str:
         return "s3cret"
 
-    with pytest.raises(ConfigurationError, match="returned str, not credentials$"):
+    with pytest.raises(ConfigurationError, match=r"returned str, not credentials$"):
         await world.source(credentials).token()
 
 
-async def test_login_by_hand_asks_the_callable(world: World):
+async def test_login_by_hand_asks_the_callable(world: World) -> None:
     """login() asks for credentials as well."""
 
     async def credentials() -> Credentials:
@@ -121,7 +121,7 @@ async def test_login_by_hand_asks_the_callable(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_call_from_inside_is_refused(world: World):
+async def test_call_from_inside_is_refused(world: World) -> None:
     """Rule 10a: a call that would wait for itself raises RuntimeError; later calls of such a task are welcome."""
     errors: list[BaseException] = []
     later: list[asyncio.Task[Token]] = []
@@ -148,7 +148,7 @@ async def test_call_from_inside_is_refused(world: World):
     assert token is await later[0]
 
 
-async def test_challenge_is_latched_until_answered(world: World):
+async def test_challenge_is_latched_until_answered(world: World) -> None:
     """Rule 10a: the same ChallengeRequired for all, one login; the answer ends it."""
     world.vendor.asks = "CODE_PLEASE"
     source = world.source()
@@ -164,7 +164,7 @@ async def test_challenge_is_latched_until_answered(world: World):
     assert token is await source.token()
 
 
-async def test_challenge_expires(world: World):
+async def test_challenge_expires(world: World) -> None:
     """Rule 10a: after its end a call logs in anew."""
     world.vendor.asks = "CODE_PLEASE"
     source = world.source()
@@ -176,7 +176,7 @@ async def test_challenge_expires(world: World):
         assert logins == world.vendor.count["login"]
 
 
-async def test_login_by_hand_ends_a_challenge(world: World):
+async def test_login_by_hand_ends_a_challenge(world: World) -> None:
     """Rule 10a: login() asks the vendor again."""
     world.vendor.asks = "CODE_PLEASE"
     source = world.source()
@@ -186,7 +186,7 @@ async def test_login_by_hand_ends_a_challenge(world: World):
     assert (await source.login()).value
 
 
-async def test_wrong_answer_can_be_given_again(world: World):
+async def test_wrong_answer_can_be_given_again(world: World) -> None:
     """Rule 10: a wrong code is InvalidCredentials; the person may answer again."""
     world.vendor.asks = "CODE_PLEASE"
     source = world.source()
@@ -198,14 +198,14 @@ async def test_wrong_answer_can_be_given_again(world: World):
     assert await world.store.load(f"{ACCOUNT}|refused") is None
 
 
-async def test_answer_to_somebody_elses_challenge(world: World):
+async def test_answer_to_somebody_elses_challenge(world: World) -> None:
     """DESIGN 4: answer() refuses another account's challenge, and sends nothing."""
     with pytest.raises(ConfigurationError):
         await world.source().answer(Challenge(name="CODE_PLEASE", account="joe@vendor"), {"CODE": "123456"})
     assert {} == dict(world.vendor.count)
 
 
-async def test_answer_that_leads_to_another_challenge(world: World):
+async def test_answer_that_leads_to_another_challenge(world: World) -> None:
     """The vendor may ask twice: the second challenge is raised, and latched."""
     source = world.source()
     scripted = b'{"challenge": "AND_NOW"}'
@@ -223,7 +223,7 @@ def _response(body: bytes) -> object:
     return Response(200, {}, body)
 
 
-async def test_on_challenge_runs_once_for_all_waiters(world: World):
+async def test_on_challenge_runs_once_for_all_waiters(world: World) -> None:
     """Rule 10a: one person is asked once, outside the lock, and everybody goes on."""
     world.vendor.asks = "CODE_PLEASE"
     asked: list[Challenge] = []
@@ -240,7 +240,7 @@ async def test_on_challenge_runs_once_for_all_waiters(world: World):
     assert (1, 1) == (world.vendor.count["login"], world.vendor.count["answer"])
 
 
-async def test_on_challenge_is_asked_again_for_the_next_challenge(world: World):
+async def test_on_challenge_is_asked_again_for_the_next_challenge(world: World) -> None:
     """Two challenges in a row are two questions."""
     world.vendor.asks = "CODE_PLEASE"
     world.vendor.script["answer"].append(_response(b'{"challenge": "AND_NOW"}'))
@@ -254,7 +254,7 @@ async def test_on_challenge_is_asked_again_for_the_next_challenge(world: World):
     assert ["CODE_PLEASE", "AND_NOW"] == names
 
 
-async def test_on_challenge_that_raises(world: World):
+async def test_on_challenge_that_raises(world: World) -> None:
     """What it raises is chained to ChallengeRequired, which is latched."""
     world.vendor.asks = "CODE_PLEASE"
 
@@ -270,7 +270,7 @@ async def test_on_challenge_that_raises(world: World):
 
 
 @pytest.mark.parametrize("ending", ["aclose", "logout"])
-async def test_closing_and_logging_out_send_the_person_away(world: World, ending: str):
+async def test_closing_and_logging_out_send_the_person_away(world: World, ending: str) -> None:
     """Rule 10a: on_challenge is cancelled by aclose() and logout(); its waiters get ChallengeRequired."""
     world.vendor.asks = "CODE_PLEASE"
     asked = asyncio.Event()
@@ -290,7 +290,7 @@ async def test_closing_and_logging_out_send_the_person_away(world: World, ending
         await call
 
 
-async def test_on_challenge_ends_with_the_challenge(world: World):
+async def test_on_challenge_ends_with_the_challenge(world: World) -> None:
     """Rule 10a: nobody is waited for after the challenge's end."""
     world.vendor.asks = "CODE_PLEASE"
 
@@ -309,7 +309,7 @@ async def test_on_challenge_ends_with_the_challenge(world: World):
         await call
 
 
-async def test_challenge_without_an_end_waits_for_its_answer(world: World):
+async def test_challenge_without_an_end_waits_for_its_answer(world: World) -> None:
     """A challenge that names no end is latched until it is answered."""
     world.vendor.asks = "CODE_PLEASE"
     source = world.source()
@@ -320,7 +320,7 @@ async def test_challenge_without_an_end_waits_for_its_answer(world: World):
     assert (await source.answer(raised.value.challenge, {"CODE": "123456"})).value
 
 
-async def test_person_who_ignores_being_sent_away(world: World):
+async def test_person_who_ignores_being_sent_away(world: World) -> None:
     """A callable that will not end is left behind after a second, instead of blocking the close for ever."""
     stubborn = asyncio.Event()
 

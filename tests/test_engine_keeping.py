@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 import attrs
 import pytest
 
+from _stores import WrappedStore
 from _vendor import World, settle
 from vendorauth import (
-    MemoryTokenStore,
     PasswordCredentials,
     RefreshPolicy,
     Renewed,
@@ -32,7 +32,7 @@ def world() -> World:
     return World(store=Store())
 
 
-class Store(MemoryTokenStore):
+class Store(WrappedStore):
     """Fail at *failing* operations; hold saves back until *gate* is set."""
 
     def __init__(self) -> None:
@@ -63,16 +63,19 @@ class Store(MemoryTokenStore):
         self._fail("delete")
         await super().delete(account)
 
-    @asynccontextmanager
-    async def lock(self, account: str) -> AsyncGenerator[None, None]:
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
         self._fail("lock")
-        async with super().lock(account):
+        return self._watched(account)
+
+    @asynccontextmanager
+    async def _watched(self, account: str) -> AsyncGenerator[None, None]:
+        async with self.inner.lock(account):
             yield
         self._fail("release")
 
 
 @pytest.mark.parametrize("operation", ["load", "save", "lock", "release"])
-async def test_store_trouble_is_told_and_the_token_serves(world: World, operation: str):
+async def test_store_trouble_is_told_and_the_token_serves(world: World, operation: str) -> None:
     """Rule 16: whatever the store can't do, the token serves this process, and an event says so."""
     world.store.failing = {operation}
     source = world.source(policy=SOON)
@@ -85,7 +88,7 @@ async def test_store_trouble_is_told_and_the_token_serves(world: World, operatio
     assert token == await world.store.load(ACCOUNT)
 
 
-async def test_failed_save_is_repeated_until_it_is_done(world: World):
+async def test_failed_save_is_repeated_until_it_is_done(world: World) -> None:
     """Rule 16: by one task of its own, with pauses; status() tells that the token is unsaved."""
     world.store.failing = {"save"}
     source = world.source(policy=SOON)
@@ -100,7 +103,7 @@ async def test_failed_save_is_repeated_until_it_is_done(world: World):
     assert not source.status().unsaved
 
 
-async def test_close_tries_a_last_time(world: World):
+async def test_close_tries_a_last_time(world: World) -> None:
     """Rule 16: aclose() ends the repeating after a last try, in vain or not."""
     world.store.failing = {"save"}
     source = world.source()
@@ -111,7 +114,7 @@ async def test_close_tries_a_last_time(world: World):
     assert await world.store.load(ACCOUNT) is None
 
 
-async def test_close_of_one_source_leaves_the_repeating_to_the_other(world: World):
+async def test_close_of_one_source_leaves_the_repeating_to_the_other(world: World) -> None:
     """Rules 2, 16: somebody else still uses the account, so its token is still to be saved."""
     world.store.failing = {"save"}
     first, second = world.source(policy=SOON), world.source(policy=SOON)
@@ -123,7 +126,7 @@ async def test_close_of_one_source_leaves_the_repeating_to_the_other(world: Worl
     assert token == await world.store.load(ACCOUNT)
 
 
-async def test_unsaved_refresh_token_is_the_one_to_spend(world: World):
+async def test_unsaved_refresh_token_is_the_one_to_spend(world: World) -> None:
     """Rules 5, 16: an unsaved token in memory has the newer refresh token, whatever the store says."""
     world.vendor.rotates = True
     source = world.source()
@@ -137,7 +140,7 @@ async def test_unsaved_refresh_token_is_the_one_to_spend(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_unsaved_token_is_no_logout(world: World):
+async def test_unsaved_token_is_no_logout(world: World) -> None:
     """Rule 5: an empty store does not mean logged out while the memory's token is unsaved."""
     world.store.failing = {"save"}
     source = world.source()
@@ -147,12 +150,12 @@ async def test_unsaved_token_is_no_logout(world: World):
     assert (1, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
 
 
-def test_unsaved_token_goes_along_into_the_next_run(world: World):
+def test_unsaved_token_goes_along_into_the_next_run(world: World) -> None:
     """Rules 15, 16: a later asyncio.run of the same source still has it, and saves it."""
     world.store = Store()
     world.store.failing = {"save"}
     source = world.source()
-    token = asyncio.run(source.token())  # type: ignore[arg-type]  # a coroutine is what token() gives
+    token = asyncio.run(source.token())
     world.store.failing.clear()
 
     async def later() -> Token:
@@ -163,7 +166,7 @@ def test_unsaved_token_goes_along_into_the_next_run(world: World):
     assert token == asyncio.run(world.store.load(ACCOUNT))
 
 
-async def test_unreadable_record_is_left_alone(world: World):
+async def test_unreadable_record_is_left_alone(world: World) -> None:
     """Rule 16: what is not ours to read is never overwritten; the token serves from memory."""
     world.store.failing = {"load", "save"}
     world.store.error = StoreUnreadable("a newer version's")
@@ -174,7 +177,7 @@ async def test_unreadable_record_is_left_alone(world: World):
 
 
 @pytest.mark.parametrize("operation", ["load", "save", "lock"])
-async def test_strict_store_raises_as_well(world: World, operation: str):
+async def test_strict_store_raises_as_well(world: World, operation: str) -> None:
     """Rule 16: with strict_store the trouble is the caller's; a token that came in stays in memory all the same."""
     world.store.failing = {operation}
     source = world.source(strict_store=True, policy=SOON)
@@ -187,7 +190,7 @@ async def test_strict_store_raises_as_well(world: World, operation: str):
         await world.store.saved.wait()
 
 
-async def test_foreign_exceptions_are_chained(world: World):
+async def test_foreign_exceptions_are_chained(world: World) -> None:
     """Rule 16: what a user's store raises becomes StoreUnavailable, chained."""
     world.store.failing = {"save"}
     world.store.error = KeyError("the store's own")
@@ -211,7 +214,7 @@ class ConflictStore(Store):
 
 
 @pytest.mark.parametrize("living", [True, False])
-async def test_conflict_takes_the_newer_token(world: World, living: bool):  # noqa: FBT001  parametrized
+async def test_conflict_takes_the_newer_token(world: World, living: bool) -> None:
     """DESIGN 3: the newer token stays, the loser reads it and goes on: with it, if it lives, else with its own."""
     world.store = ConflictStore()
     now = world.clock.now()
@@ -224,22 +227,21 @@ async def test_conflict_takes_the_newer_token(world: World, living: bool):  # no
     assert ("store" if living else "login") == world.told(Renewed)[-1].how
 
 
-async def test_conflict_whose_token_cannot_be_read(world: World):
+async def test_conflict_whose_token_cannot_be_read(world: World) -> None:
     """Rule 16: then our own serves."""
     world.store = ConflictStore()
     world.store.newer = Token(value="sibling's", issued_at=world.clock.now())
-    world.store.load_after = True
 
     async def load(account: str) -> Token | None:
         if world.store.newer is None and account == ACCOUNT:
             raise StoreUnavailable("down")  # noqa: EM101  a test's
-        return await MemoryTokenStore.load(world.store, account)
+        return await WrappedStore.load(world.store, account)
 
     world.store.load = load
     assert "token-1" == (await world.source().token()).value
 
 
-async def test_shutdown_saves_what_was_answered(world: World):
+async def test_shutdown_saves_what_was_answered(world: World) -> None:
     """Rules 3, 4: the loop shuts down while the answer is being saved: it is saved before the task ends."""
     source = world.source()
     world.store.gate, world.store.saving = asyncio.Event(), asyncio.Event()
@@ -258,7 +260,7 @@ def rolled(value: str, status: int = 200) -> Response:
     return Response(status, {"Rolled": value}, b"")
 
 
-async def test_rolled_cookie_replaces_the_value_of_its_generation(world: World):
+async def test_rolled_cookie_replaces_the_value_of_its_generation(world: World) -> None:
     """Rule 17: a new value on a successful answer to a request of the current generation is taken over."""
     source = world.source()
     token = await source.token()
@@ -273,7 +275,7 @@ async def test_rolled_cookie_replaces_the_value_of_its_generation(world: World):
     assert "token-1" == token.value
 
 
-async def test_rolled_cookie_counts_as_newer(world: World):
+async def test_rolled_cookie_counts_as_newer(world: World) -> None:
     """Rule 12: the same generation with another value, absorbed since, is what a refused request is replayed with."""
     source = world.source()
     token = await source.token()
@@ -283,7 +285,7 @@ async def test_rolled_cookie_counts_as_newer(world: World):
 
 
 @pytest.mark.parametrize("stored", ["same", "newer", "none"])
-async def test_rolled_cookie_is_saved_at_close_if_the_store_has_its_generation(world: World, stored: str):
+async def test_rolled_cookie_is_saved_at_close_if_the_store_has_its_generation(world: World, stored: str) -> None:
     """Rule 17: under the lock, and only over the same generation."""
     source = world.source()
     token = await source.token()
@@ -298,7 +300,7 @@ async def test_rolled_cookie_is_saved_at_close_if_the_store_has_its_generation(w
     assert {"same": "rolled-1", "newer": "sibling's", "none": None}[stored] == (loaded.value if loaded else None)
 
 
-async def test_absorb_without_a_token_does_nothing(world: World):
+async def test_absorb_without_a_token_does_nothing(world: World) -> None:
     """Rule 17: after a logout there is nothing to roll."""
     source = world.source()
     token = await source.token()
@@ -307,7 +309,7 @@ async def test_absorb_without_a_token_does_nothing(world: World):
     assert source.peek() is None
 
 
-async def test_trouble_at_close_is_told(world: World):
+async def test_trouble_at_close_is_told(world: World) -> None:
     """Rule 16: a last save that fails is an event, and the close goes through."""
     source = world.source()
     token = await source.token()
@@ -318,19 +320,19 @@ async def test_trouble_at_close_is_told(world: World):
     assert ["load"] == [event.operation for event in world.told(StoreTrouble)]
 
 
-async def test_repeated_save_stops_where_somebody_else_is_newer(world: World):
+async def test_repeated_save_stops_where_somebody_else_is_newer(world: World) -> None:
     """Rule 16: a StoreConflict ends the repeating: the store has a newer token."""
     world.store.failing = {"save"}
     source = world.source(policy=SOON)
     token = await source.token()
     world.store.failing.clear()
-    await MemoryTokenStore.save(world.store, ACCOUNT, attrs.evolve(token, generation=token.generation + 1))
+    await world.store.inner.save(ACCOUNT, attrs.evolve(token, generation=token.generation + 1))
     while source.status().unsaved:
         await asyncio.sleep(0)
     assert token.generation + 1 == (await world.store.load(ACCOUNT)).generation
 
 
-async def test_repeating_ends_with_a_logout(world: World):
+async def test_repeating_ends_with_a_logout(world: World) -> None:
     """Rules 14, 16: what is forgotten is not saved any more."""
     world.store.failing = {"save"}
     source = world.source(PasswordCredentials("jane", "s3cret"), policy=SOON)

@@ -5,10 +5,10 @@ import asyncio
 import attrs
 import pytest
 
+from _stores import WrappedStore
 from _vendor import JANE, World, settle
 from vendorauth import (
     LoggedOut,
-    MemoryTokenStore,
     ReauthenticationRequired,
     Response,
     StoreUnavailable,
@@ -24,7 +24,7 @@ def world() -> World:
     return World()
 
 
-async def test_logout_revokes_deletes_and_forgets(world: World):
+async def test_logout_revokes_deletes_and_forgets(world: World) -> None:
     """Rule 14: afterwards neither vendor nor store nor memory has the token; the next call logs in."""
     source = world.source()
     first = await source.token()
@@ -38,7 +38,7 @@ async def test_logout_revokes_deletes_and_forgets(world: World):
     assert 2 == world.vendor.count["login"]
 
 
-async def test_logout_revokes_what_store_and_memory_hold(world: World):
+async def test_logout_revokes_what_store_and_memory_hold(world: World) -> None:
     """Rule 14: both, where they differ."""
     source = world.source()
     token = await source.token()
@@ -51,7 +51,7 @@ async def test_logout_revokes_what_store_and_memory_hold(world: World):
 
 
 @pytest.mark.parametrize("failure", [Response(500, {}, b""), TransportError("POST /revoke: refused", False)])
-async def test_revocation_that_fails_is_an_event(world: World, failure: object):
+async def test_revocation_that_fails_is_an_event(world: World, failure: object) -> None:
     """Rule 14: the tokens are forgotten here all the same."""
     source = world.source()
     await source.token()
@@ -64,7 +64,7 @@ async def test_revocation_that_fails_is_an_event(world: World, failure: object):
     assert await world.store.load(ACCOUNT) is None
 
 
-async def test_revocation_has_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch):
+async def test_revocation_has_five_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule 14: a vendor that hangs does not hold a logout up for longer."""
     assert 5.0 == logout.REVOKE_WITHIN
     monkeypatch.setattr(logout, "REVOKE_WITHIN", 0.01)
@@ -75,7 +75,7 @@ async def test_revocation_has_five_seconds(world: World, monkeypatch: pytest.Mon
     assert await world.store.load(ACCOUNT) is None
 
 
-async def test_renew_of_a_logged_out_token(world: World):
+async def test_renew_of_a_logged_out_token(world: World) -> None:
     """Rule 14: a call under way does not log in behind the person's back, even after somebody has logged in again."""
     source = world.source()
     token = await source.token()
@@ -87,7 +87,7 @@ async def test_renew_of_a_logged_out_token(world: World):
         await source.renew(token)
 
 
-async def test_renew_that_waits_while_somebody_logs_out(world: World):
+async def test_renew_that_waits_while_somebody_logs_out(world: World) -> None:
     """Rule 14: logout() waits for the exchange in flight; who waits after it is told."""
     source = world.source()
     token = await source.token()
@@ -102,7 +102,7 @@ async def test_renew_that_waits_while_somebody_logs_out(world: World):
         await call
 
 
-async def test_logout_during_a_renewal(world: World):
+async def test_logout_during_a_renewal(world: World) -> None:
     """Rule 14: the renewal's token is revoked as well; whoever waited for it has it."""
     source = world.source()
     token = await source.token()
@@ -119,7 +119,7 @@ async def test_logout_during_a_renewal(world: World):
     assert source.peek() is None
 
 
-async def test_token_while_somebody_logs_out(world: World):
+async def test_token_while_somebody_logs_out(world: World) -> None:
     """Rule 14: it forgets tokens, not credentials: who waits for the logout logs in after it."""
     source = world.source()
     await source.token()
@@ -135,7 +135,7 @@ async def test_token_while_somebody_logs_out(world: World):
     assert 2 == world.vendor.count["login"]
 
 
-async def test_cancelled_logout_goes_on(world: World):
+async def test_cancelled_logout_goes_on(world: World) -> None:
     """Rule 3: cancelling the caller does not leave half a logout."""
     source = world.source()
     await source.token()
@@ -149,7 +149,7 @@ async def test_cancelled_logout_goes_on(world: World):
     assert await world.store.load(ACCOUNT) is None
 
 
-class DeafStore(MemoryTokenStore):
+class DeafStore(WrappedStore):
     """Refuse to delete, and to load once *deaf*."""
 
     deaf = False
@@ -166,7 +166,7 @@ class DeafStore(MemoryTokenStore):
 
 
 @pytest.mark.parametrize("strict", [True, False])
-async def test_store_that_cannot_delete(world: World, strict: bool):  # noqa: FBT001  parametrized
+async def test_store_that_cannot_delete(world: World, strict: bool) -> None:
     """Rules 14, 16: it is forgotten here, and not taken up again from the store; strict_store raises."""
     world.store = DeafStore()
     source = world.source(strict_store=strict)
@@ -180,7 +180,7 @@ async def test_store_that_cannot_delete(world: World, strict: bool):  # noqa: FB
     assert 2 == world.vendor.count["login"]
 
 
-async def test_store_that_cannot_be_read(world: World):
+async def test_store_that_cannot_be_read(world: World) -> None:
     """Rule 14: what memory holds is revoked all the same."""
     world.store = DeafStore()
     source = world.source()
@@ -190,7 +190,7 @@ async def test_store_that_cannot_be_read(world: World):
     assert 1 == world.vendor.count["revoke"]
 
 
-async def test_logout_of_nothing(world: World):
+async def test_logout_of_nothing(world: World) -> None:
     """Logging out twice, or before any login, is no error, and asks nobody."""
     source = world.source()
     await source.logout()
@@ -199,7 +199,7 @@ async def test_logout_of_nothing(world: World):
     assert {} == dict(world.vendor.count)
 
 
-async def test_flow_with_a_bug_in_revoke_still_deletes(world: World):
+async def test_flow_with_a_bug_in_revoke_still_deletes(world: World) -> None:
     """Rule 14: whatever happens at the vendor's, the store is emptied."""
     source = world.source(JANE)
     token = await source.token()

@@ -8,13 +8,13 @@ from typing import Any
 import attrs
 import pytest
 
+from _stores import WrappedStore
 from _vendor import JANE, WRONG, VendorFlow, World
 from vendorauth import (
     Credentials,
     Flow,
     InvalidCredentials,
     LoginRefused,
-    MemoryTokenStore,
     PasswordCredentials,
     RefreshTokenCredentials,
     Request,
@@ -38,7 +38,7 @@ async def refused(source: TokenSource) -> InvalidCredentials:
     return caught.value
 
 
-async def test_refused_password_pauses_five_minutes_doubling_to_an_hour(world: World):
+async def test_refused_password_pauses_five_minutes_doubling_to_an_hour(world: World) -> None:
     """Rule 10: callers get the same kind of error at once; each new refusal doubles the pause."""
     source = world.source(WRONG)
     for attempt, pause in enumerate([300.0, 600.0, 1200.0, 2400.0, 3600.0, 3600.0], 1):
@@ -50,7 +50,7 @@ async def test_refused_password_pauses_five_minutes_doubling_to_an_hour(world: W
     assert [300.0, 600.0, 1200.0, 2400.0, 3600.0, 3600.0] == [event.pause for event in world.told(LoginRefused)]
 
 
-async def test_restarts_and_siblings_obey(world: World):
+async def test_restarts_and_siblings_obey(world: World) -> None:
     """Rule 10: the refusal stands in the store beside the token, so that a hundred restarts send one login."""
     await refused(world.source(WRONG))
     for _ in range(100):
@@ -58,7 +58,7 @@ async def test_restarts_and_siblings_obey(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_restart_goes_on_doubling(world: World):
+async def test_restart_goes_on_doubling(world: World) -> None:
     """Rule 10: the pause grows across restarts."""
     await refused(world.source(WRONG))
     world.clock.advance(300)
@@ -66,7 +66,7 @@ async def test_restart_goes_on_doubling(world: World):
     assert [300.0, 600.0] == [event.pause for event in world.told(LoginRefused)]
 
 
-async def test_other_credentials_ask_again_and_success_forgets(world: World):
+async def test_other_credentials_ask_again_and_success_forgets(world: World) -> None:
     """Rule 10: a corrected password logs in at once; the record is deleted."""
     await refused(world.source(WRONG))
     assert await world.store.load(f"{ACCOUNT}|refused") is not None
@@ -74,7 +74,7 @@ async def test_other_credentials_ask_again_and_success_forgets(world: World):
     assert await world.store.load(f"{ACCOUNT}|refused") is None
 
 
-async def test_login_by_hand_asks_again(world: World):
+async def test_login_by_hand_asks_again(world: World) -> None:
     """Rule 10: login() is a person's wish, who may know that the account is unlocked."""
     source = world.source(WRONG)
     await refused(source)
@@ -84,7 +84,7 @@ async def test_login_by_hand_asks_again(world: World):
     assert source.status().error is None
 
 
-async def test_login_by_hand_refused_again(world: World):
+async def test_login_by_hand_refused_again(world: World) -> None:
     """Rule 10: refused again by hand, the pause doubles for all."""
     source = world.source(WRONG)
     await refused(source)
@@ -93,7 +93,7 @@ async def test_login_by_hand_refused_again(world: World):
     assert [300.0, 600.0] == [event.pause for event in world.told(LoginRefused)]
 
 
-async def test_living_token_goes_on_serving(world: World):
+async def test_living_token_goes_on_serving(world: World) -> None:
     """Rule 10: while the token lives, a refused password hurts nobody, and its refresh token is used."""
     source = world.source()
     old = await source.token()
@@ -106,7 +106,7 @@ async def test_living_token_goes_on_serving(world: World):
     assert 1 == world.vendor.count["refresh"]
 
 
-async def test_record_holds_no_secret_and_is_a_token(world: World):
+async def test_record_holds_no_secret_and_is_a_token(world: World) -> None:
     """Rule 10: stored are a salt, a slow hash, the end and the pause, in a Token with an empty value."""
     await refused(world.source(WRONG))
     record = await world.store.load(f"{ACCOUNT}|refused")
@@ -117,7 +117,7 @@ async def test_record_holds_no_secret_and_is_a_token(world: World):
 
 
 @pytest.mark.parametrize("details", [{}, {"salt": 1}, {"salt": "", "hash": "", "until": 1e12, "pause": 1e12}])
-async def test_odd_record_stops_nobody(world: World, details: Mapping[str, Any]):
+async def test_odd_record_stops_nobody(world: World, details: Mapping[str, Any]) -> None:
     """A record that can't be read, or is another password's, does not keep anybody from logging in."""
     token = Token(value="", issued_at=world.clock.now(), generation=1, details=details)
     await world.store.save(f"{ACCOUNT}|refused", token)
@@ -125,7 +125,7 @@ async def test_odd_record_stops_nobody(world: World, details: Mapping[str, Any])
     assert 1 == world.vendor.count["login"]
 
 
-async def test_record_from_the_future_does_not_block_for_ever(world: World):
+async def test_record_from_the_future_does_not_block_for_ever(world: World) -> None:
     """Rule 10: a record written while the clock was days ahead holds for its pause, not for days."""
     world.clock.step(86400.0)
     await refused(world.source(WRONG))
@@ -137,7 +137,7 @@ async def test_record_from_the_future_does_not_block_for_ever(world: World):
     assert 2 == world.vendor.count["login"]
 
 
-class DownStore(MemoryTokenStore):
+class DownStore(WrappedStore):
     """Be unreachable for what is beside the token."""
 
     def _check(self, account: str) -> None:
@@ -154,7 +154,7 @@ class DownStore(MemoryTokenStore):
         await super().save(account, token)
 
 
-async def test_store_that_is_down_still_leaves_the_pause_here(world: World):
+async def test_store_that_is_down_still_leaves_the_pause_here(world: World) -> None:
     """Rules 10, 16: without a store the refusal is remembered in memory, and a login goes through."""
     world.store = DownStore()
     source = world.source(WRONG)
@@ -174,25 +174,23 @@ class RefusingFlow(VendorFlow):
 
 
 @pytest.mark.parametrize("credentials", [None, JANE])
-async def test_invalid_credentials_from_a_refresh(world: World, credentials: Credentials | None):
+async def test_invalid_credentials_from_a_refresh(world: World, credentials: Credentials | None) -> None:
     """Rule 10: from whatever step it comes, it pauses, whether the password is known or not."""
     await world.source().token()
     world.clock.advance(DEAD)
-    source = TokenSource(
-        RefusingFlow(), credentials, store=world.store, send=world.vendor.send, clock=world.clock
-    )
+    source = TokenSource(RefusingFlow(), credentials, store=world.store, send=world.vendor.send, clock=world.clock)
     for _ in range(4):
         await refused(source)
     assert (1, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
 
 
-async def test_refresh_token_credentials_do_not_touch_the_record(world: World):
+async def test_refresh_token_credentials_do_not_touch_the_record(world: World) -> None:
     """Rule 10 is about passwords: a service with a refresh token works beside a refused one."""
     await refused(world.source(WRONG))
     await world.source(RefreshTokenCredentials("configured")).token()
 
 
-async def test_callable_is_asked_again_once_a_minute(world: World):
+async def test_callable_is_asked_again_once_a_minute(world: World) -> None:
     """Rules 5, 10: a secret manager may have a new password by now; while refused, it is asked once a minute."""
     answers = [WRONG]
     asked = 0
@@ -221,13 +219,15 @@ async def test_callable_is_asked_again_once_a_minute(world: World):
 class EveryRequestFlow(VendorFlow):
     """Send the credentials with every request; `refresh` asks whether they are right."""
 
-    def login(self, credentials: Credentials, *, now: datetime) -> Flow[Token]:  # type: ignore[override]  # never asks
+    def login(self, credentials: Credentials, *, now: datetime) -> Flow[Token]:
         details = attrs.asdict(credentials)
         return Token(value="", issued_at=now, details=details)
         yield
 
     def refresh(self, token: Token, *, now: datetime) -> Flow[Token]:
-        response = yield Request("POST", self.base_url / "login", {}, str(dict(token.details)).replace("'", '"').encode())
+        response = yield Request(
+            "POST", self.base_url / "login", {}, str(dict(token.details)).replace("'", '"').encode()
+        )
         if response.status == 400:
             message = "refused"
             raise InvalidCredentials(message)
@@ -236,12 +236,16 @@ class EveryRequestFlow(VendorFlow):
 
 def every_request(world: World, credentials: Any = WRONG) -> TokenSource:
     return TokenSource(
-        EveryRequestFlow(), credentials, store=world.store, send=world.vendor.send, clock=world.clock,
+        EveryRequestFlow(),
+        credentials,
+        store=world.store,
+        send=world.vendor.send,
+        clock=world.clock,
         on_event=world.events.append,
     )
 
 
-async def test_credentials_on_every_request_obey_too(world: World):
+async def test_credentials_on_every_request_obey_too(world: World) -> None:
     """Rule 10: nothing is stored under the account; a refusal is asked about once, and then nothing is handed out."""
     source = every_request(world)
     token = await source.token()
@@ -261,7 +265,7 @@ async def test_credentials_on_every_request_obey_too(world: World):
     assert [300.0, 600.0] == [event.pause for event in world.told(LoginRefused)]
 
 
-async def test_siblings_refusal_is_obeyed_before_asking(world: World):
+async def test_siblings_refusal_is_obeyed_before_asking(world: World) -> None:
     """Rule 10: who holds such a token and is refused looks at the store before it sends the password."""
     source = every_request(world)
     token = await source.token()
@@ -274,7 +278,7 @@ async def test_siblings_refusal_is_obeyed_before_asking(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_missing_permission_is_told_from_a_wrong_password(world: World):
+async def test_missing_permission_is_told_from_a_wrong_password(world: World) -> None:
     """Rule 10: asked, the vendor says that the password is right: the same credentials, as a newer token."""
     source = every_request(world, JANE)
     token = await source.token()
@@ -282,7 +286,7 @@ async def test_missing_permission_is_told_from_a_wrong_password(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_such_tokens_from_a_callable_are_refused_in_its_name(world: World):
+async def test_such_tokens_from_a_callable_are_refused_in_its_name(world: World) -> None:
     """Rule 10: the credentials that a callable gave are the ones that are remembered as refused."""
 
     async def credentials() -> Credentials:
@@ -297,7 +301,7 @@ async def test_such_tokens_from_a_callable_are_refused_in_its_name(world: World)
     assert 1 == world.vendor.count["login"]
 
 
-async def test_right_password_after_a_refusal_forgets_it(world: World):
+async def test_right_password_after_a_refusal_forgets_it(world: World) -> None:
     """Rule 10: such a login proves nothing; what forgets the refusal is the vendor's yes."""
     source = every_request(world)
     with pytest.raises(InvalidCredentials):
@@ -308,5 +312,3 @@ async def test_right_password_after_a_refusal_forgets_it(world: World):
     assert await world.store.load(f"{ACCOUNT}|refused") is not None
     await source.renew(token)
     assert await world.store.load(f"{ACCOUNT}|refused") is None
-
-

@@ -1,17 +1,18 @@
 """One renewal: store, refresh, login, in this order (DESIGN, rules 4, 5, 6, 8, 9a, 9b)."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
 
+from _stores import WrappedStore
 from _vendor import World, settle
 from vendorauth import (
     AuthServiceUnavailable,
-    MemoryTokenStore,
     PasswordCredentials,
     ProtocolError,
     ReauthenticationRequired,
@@ -39,7 +40,7 @@ def world() -> World:
     return made
 
 
-class WatchedStore(MemoryTokenStore):
+class WatchedStore(WrappedStore):
     """Write down what happens, in order."""
 
     def __init__(self, world: World) -> None:
@@ -67,7 +68,7 @@ class WatchedStore(MemoryTokenStore):
             self.log.append("release")
 
 
-async def sibling(world: World, **changes: object) -> Token:
+async def sibling(world: World, **changes: Any) -> Token:
     """Store a newer token, as another process would."""
     held = await world.store.load(ACCOUNT)
     now = world.clock.now()
@@ -77,7 +78,7 @@ async def sibling(world: World, **changes: object) -> Token:
     return newer
 
 
-async def test_order_of_a_renewal(world: World):
+async def test_order_of_a_renewal(world: World) -> None:
     """Rule 5: look without the lock; lock, read again, exchange, save, release."""
     world.store = WatchedStore(world)
     source = world.source()
@@ -89,7 +90,7 @@ async def test_order_of_a_renewal(world: World):
     assert ["lock", "load", "save token-2", "release"] == world.store.log
 
 
-async def test_stored_token_is_used_without_the_lock(world: World):
+async def test_stored_token_is_used_without_the_lock(world: World) -> None:
     """Rule 5: with nothing in memory, a stored token with more life than the leeway is published at once."""
     first = await world.source().token()
     world.store = WatchedStore(world)
@@ -99,7 +100,7 @@ async def test_stored_token_is_used_without_the_lock(world: World):
     assert ["load"] == world.store.log
 
 
-async def test_stored_token_in_its_leeway_is_not_used(world: World):
+async def test_stored_token_in_its_leeway_is_not_used(world: World) -> None:
     """Rule 5: a stored token with less life than the leeway is refreshed."""
     first = await world.source().token()
     world.clock.advance(3550.0)
@@ -108,7 +109,7 @@ async def test_stored_token_in_its_leeway_is_not_used(world: World):
     assert (1, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
 
 
-async def test_siblings_newer_token_is_taken_under_the_lock(world: World):
+async def test_siblings_newer_token_is_taken_under_the_lock(world: World) -> None:
     """Rule 5: what another process renewed meanwhile is used, without an exchange."""
     source = world.source()
     await source.token()
@@ -119,7 +120,7 @@ async def test_siblings_newer_token_is_taken_under_the_lock(world: World):
     assert "store" == world.told(Renewed)[-1].how
 
 
-async def test_siblings_token_in_its_ahead_window_is_refreshed(world: World):
+async def test_siblings_token_in_its_ahead_window_is_refreshed(world: World) -> None:
     """Rule 5: a stored token that is due for renewal itself is no help: its refresh token is used."""
     source = world.source()
     await source.token()
@@ -132,7 +133,7 @@ async def test_siblings_token_in_its_ahead_window_is_refreshed(world: World):
     assert "sibling's" == renewed.refresh_token
 
 
-async def test_empty_store_means_logged_out_elsewhere(world: World):
+async def test_empty_store_means_logged_out_elsewhere(world: World) -> None:
     """Rule 5: a sibling logged out, so the memory's refresh token is not used, and its token not served."""
     source = world.source()
     old = await source.token()
@@ -147,7 +148,7 @@ async def test_empty_store_means_logged_out_elsewhere(world: World):
     assert renewed.generation > old.generation
 
 
-async def test_generation_rises_above_store_and_memory(world: World):
+async def test_generation_rises_above_store_and_memory(world: World) -> None:
     """DESIGN 3: max(previous + 1, issued_at in ms), previous being the higher of store and memory."""
     source = world.source()
     first = await source.token()
@@ -159,7 +160,7 @@ async def test_generation_rises_above_store_and_memory(world: World):
     assert second.generation + 1 == third.generation
 
 
-async def test_refresh_keeps_or_replaces_the_refresh_token(world: World):
+async def test_refresh_keeps_or_replaces_the_refresh_token(world: World) -> None:
     """Rule 6: an answer without a refresh token keeps the old one; one with it replaces it, saved before it is used."""
     source = world.source()
     await source.token()
@@ -171,7 +172,7 @@ async def test_refresh_keeps_or_replaces_the_refresh_token(world: World):
     assert "refresh-3" == (await world.store.load(ACCOUNT)).refresh_token
 
 
-async def test_refused_refresh_falls_back_to_the_password(world: World):
+async def test_refused_refresh_falls_back_to_the_password(world: World) -> None:
     """Rule 8: refused definitely, a password logs in."""
     source = world.source()
     await source.token()
@@ -181,7 +182,7 @@ async def test_refused_refresh_falls_back_to_the_password(world: World):
     assert (2, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
 
 
-async def test_refused_refresh_reads_the_store_once_more(world: World):
+async def test_refused_refresh_reads_the_store_once_more(world: World) -> None:
     """Rule 8: refused, because somebody else has rotated: that one's token is used."""
     source = world.source()
     await source.token()
@@ -196,7 +197,7 @@ async def test_refused_refresh_reads_the_store_once_more(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_refused_refresh_goes_on_with_a_siblings_refresh_token(world: World):
+async def test_refused_refresh_goes_on_with_a_siblings_refresh_token(world: World) -> None:
     """Rule 8: where the sibling's token is old as well, its refresh token is tried, then the password."""
     source = world.source()
     await source.token()
@@ -211,7 +212,7 @@ async def test_refused_refresh_goes_on_with_a_siblings_refresh_token(world: Worl
     assert (1, 2) == (world.vendor.count["login"], world.vendor.count["refresh"])
 
 
-async def test_configured_refresh_token_logs_in_and_is_the_second_choice(world: World):
+async def test_configured_refresh_token_logs_in_and_is_the_second_choice(world: World) -> None:
     """Rule 8: the stored refresh token first; refused, the configured one, if it differs."""
     source = world.source(RefreshTokenCredentials("configured"))
     first = await source.token()
@@ -226,7 +227,7 @@ async def test_configured_refresh_token_logs_in_and_is_the_second_choice(world: 
     assert 2 == world.vendor.count["login-by-refresh-token"]
 
 
-async def test_refused_configured_refresh_token(world: World):
+async def test_refused_configured_refresh_token(world: World) -> None:
     """Rules 8, 9b: nothing else is left: ReauthenticationRequired, latched, and tried again after the pause."""
     world.vendor.refresh_tokens.clear()
     source = world.source(RefreshTokenCredentials("configured"))
@@ -239,7 +240,7 @@ async def test_refused_configured_refresh_token(world: World):
     await source.token()
 
 
-async def test_the_same_configured_refresh_token_is_not_sent_twice(world: World):
+async def test_the_same_configured_refresh_token_is_not_sent_twice(world: World) -> None:
     """Rule 8: the configured refresh token counts only if it differs from the refused one."""
     source = world.source(RefreshTokenCredentials("configured"))
     await source.token()
@@ -251,7 +252,7 @@ async def test_the_same_configured_refresh_token_is_not_sent_twice(world: World)
 
 
 @pytest.mark.parametrize("loss", ["lost", "unreadable"])
-async def test_lost_answer_is_asked_for_once_more(world: World, loss: str):
+async def test_lost_answer_is_asked_for_once_more(world: World, loss: str) -> None:
     """Rule 9a: the same renewal sends the refresh once more, at once, and gets its token."""
     source = world.source()
     await source.token()
@@ -261,7 +262,7 @@ async def test_lost_answer_is_asked_for_once_more(world: World, loss: str):
     assert 2 == world.vendor.count["refresh"]
 
 
-async def test_lost_answer_of_a_rotating_refresh_ends_at_the_password(world: World):
+async def test_lost_answer_of_a_rotating_refresh_ends_at_the_password(world: World) -> None:
     """Rules 9a, 8: the token family is dead after the repeat: one login, no dead end."""
     source = world.source()
     await source.token()
@@ -275,7 +276,7 @@ async def test_lost_answer_of_a_rotating_refresh_ends_at_the_password(world: Wor
 @pytest.mark.parametrize(
     "failure", [FAILING, Response(302, {}, b"<html>"), TransportError("POST /refresh: can't connect", False)]
 )
-async def test_known_failures_are_not_repeated(world: World, failure: object):
+async def test_known_failures_are_not_repeated(world: World, failure: object) -> None:
     """Rules 9, 9a: a 5xx, a redirect, a refused connection: one renewal makes one try, and all tokens are kept."""
     source = world.source()
     old = await source.token()
@@ -287,7 +288,7 @@ async def test_known_failures_are_not_repeated(world: World, failure: object):
     assert old == await world.store.load(ACCOUNT)
 
 
-async def test_lost_login_is_not_repeated(world: World):
+async def test_lost_login_is_not_repeated(world: World) -> None:
     """Rule 9a is for refreshes: a login whose answer is lost is one try."""
     world.vendor.script["login"].append("lost")
     with pytest.raises(TransportError):
@@ -295,7 +296,7 @@ async def test_lost_login_is_not_repeated(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_deadline_aborts_the_exchange(world: World):
+async def test_deadline_aborts_the_exchange(world: World) -> None:
     """Rule 4: after the deadline every waiter gets RequestTimeout; a refresh is tried twice within it (9a)."""
     source = world.source(policy=RefreshPolicy(deadline=0.05))
     await source.token()
@@ -306,7 +307,7 @@ async def test_deadline_aborts_the_exchange(world: World):
     assert 2 == world.vendor.count["refresh"]
 
 
-async def test_latched_error_ends_when_a_sibling_has_a_token(world: World):
+async def test_latched_error_ends_when_a_sibling_has_a_token(world: World) -> None:
     """Rule 9b: before it is raised, the store is read, at most once a second."""
     world.store = WatchedStore(world)
     source = world.source()
@@ -326,17 +327,15 @@ async def test_latched_error_ends_when_a_sibling_has_a_token(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-class LockedStore(MemoryTokenStore):
+class LockedStore(WrappedStore):
     """Refuse the lock."""
 
-    @asynccontextmanager
-    async def lock(self, account: str) -> AsyncGenerator[None, None]:
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
         message = "held by somebody else"
         raise StoreLockTimeout(message)
-        yield
 
 
-async def test_lock_that_cannot_be_had_in_time(world: World):
+async def test_lock_that_cannot_be_had_in_time(world: World) -> None:
     """Rule 4: somebody else holds the lock for too long: StoreLockTimeout, unless the token still lives."""
     first = await world.source().token()
     world.store = LockedStore()
@@ -351,7 +350,7 @@ async def test_lock_that_cannot_be_had_in_time(world: World):
     assert 0 == world.vendor.count["refresh"]
 
 
-async def test_login_goes_straight_to_its_exchange(world: World):
+async def test_login_goes_straight_to_its_exchange(world: World) -> None:
     """Rule 5: login() asks the vendor, whatever is stored."""
     source = world.source()
     first = await source.token()
@@ -361,7 +360,7 @@ async def test_login_goes_straight_to_its_exchange(world: World):
     assert 2 == world.vendor.count["login"]
 
 
-async def test_logins_that_wait_together_share_one(world: World):
+async def test_logins_that_wait_together_share_one(world: World) -> None:
     """Rules 5, 14: they wait for the exchange in flight, then make one login."""
     source, gate = world.source(), world.vendor.gate("login")
     call = asyncio.ensure_future(source.token())
@@ -376,7 +375,7 @@ async def test_logins_that_wait_together_share_one(world: World):
     assert 2 == world.vendor.count["login"]
 
 
-async def test_caller_joins_a_login_by_hand(world: World):
+async def test_caller_joins_a_login_by_hand(world: World) -> None:
     """Rule 2: who needs a token while login() is under way takes its token."""
     source, gate = world.source(), world.vendor.gate("login")
     login = asyncio.ensure_future(source.login())
@@ -387,7 +386,7 @@ async def test_caller_joins_a_login_by_hand(world: World):
     assert await login is await call
 
 
-async def test_failed_login_by_hand_is_its_callers_error_alone(world: World):
+async def test_failed_login_by_hand_is_its_callers_error_alone(world: World) -> None:
     """Rule 9: who joined a login by hand that failed gets the pause's error, or the living token."""
     source = world.source()
     old = await source.token()
@@ -399,7 +398,7 @@ async def test_failed_login_by_hand_is_its_callers_error_alone(world: World):
         await source.renew(old)
 
 
-class BrokenStore(MemoryTokenStore):
+class BrokenStore(WrappedStore):
     """Fail at everything."""
 
     async def load(self, account: str) -> Token | None:
@@ -412,7 +411,7 @@ class BrokenStore(MemoryTokenStore):
         raise OSError
 
 
-async def test_unreachable_store_and_no_credentials(world: World):
+async def test_unreachable_store_and_no_credentials(world: World) -> None:
     """Rule 16: where nothing could be read and there is nothing to log in with, the store is what is wrong."""
     world.store = BrokenStore()
     with pytest.raises(StoreUnavailable) as caught:
@@ -420,7 +419,7 @@ async def test_unreachable_store_and_no_credentials(world: World):
     assert isinstance(caught.value.__cause__, OSError)
 
 
-async def test_doubtful_refresh_token_is_not_spent_without_the_lock(world: World):
+async def test_doubtful_refresh_token_is_not_spent_without_the_lock(world: World) -> None:
     """Rule 16: without a lock, one that was seen to rotate is not spent while a password can be used."""
     world.vendor.rotates = True
     source = world.source()
@@ -434,7 +433,7 @@ async def test_doubtful_refresh_token_is_not_spent_without_the_lock(world: World
     assert (2, 1) == (world.vendor.count["login"], world.vendor.count["refresh"])
 
 
-async def test_doubtful_refresh_token_is_spent_where_nothing_else_is_left(world: World):
+async def test_doubtful_refresh_token_is_spent_where_nothing_else_is_left(world: World) -> None:
     """Rule 16: a service that has nothing but its refresh token goes on with it."""
     world.vendor.rotates = True
     source = world.source(RefreshTokenCredentials("configured"))
@@ -445,7 +444,7 @@ async def test_doubtful_refresh_token_is_spent_where_nothing_else_is_left(world:
     assert 1 == world.vendor.count["refresh"]
 
 
-async def test_a_flow_with_a_bug_is_told_by_its_place(world: World):
+async def test_a_flow_with_a_bug_is_told_by_its_place(world: World) -> None:
     """A flow that raises something else fails with its place and no value, and pauses like any failure."""
     world.vendor.script["login"].append(Response(200, {}, b'{"nothing": "secret-value"}'))
     source = world.source()
@@ -456,7 +455,7 @@ async def test_a_flow_with_a_bug_is_told_by_its_place(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_dead_refresh_token_is_tried_again_where_nothing_else_is_left(world: World):
+async def test_dead_refresh_token_is_tried_again_where_nothing_else_is_left(world: World) -> None:
     """Rule 9b: a vendor that refused in an outage is asked again after the pause, and the service recovers."""
     world.vendor.refresh_tokens = {"configured"}
     source = world.source(RefreshTokenCredentials("configured"))

@@ -3,14 +3,16 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
 import pytest
 
+from _stores import WrappedStore
 from _vendor import JANE, World, settle
 from vendorauth import (
     AuthServiceUnavailable,
+    CredentialsSource,
     MemoryTokenStore,
     PasswordCredentials,
     ReauthenticationRequired,
@@ -34,7 +36,7 @@ def world() -> World:
     return World()
 
 
-class CountingStore(MemoryTokenStore):
+class CountingStore(WrappedStore):
     """Count what is asked of the store."""
 
     def __init__(self) -> None:
@@ -46,7 +48,7 @@ class CountingStore(MemoryTokenStore):
         return await super().load(account)
 
 
-async def test_fresh_token_costs_nothing(world: World):
+async def test_fresh_token_costs_nothing(world: World) -> None:
     """Rule 1: on a fresh token no lock is taken, no I/O done, no task made."""
     world.store = CountingStore()
     source = world.source()
@@ -62,7 +64,7 @@ async def test_fresh_token_costs_nothing(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_two_hundred_cold_callers_make_one_login(world: World):
+async def test_two_hundred_cold_callers_make_one_login(world: World) -> None:
     """Rule 2: N callers, one exchange, the same token."""
     source = world.source()
     tokens = await asyncio.gather(*(source.token() for _ in range(200)))
@@ -70,7 +72,7 @@ async def test_two_hundred_cold_callers_make_one_login(world: World):
     assert {"login": 1, "issued": 1} == dict(world.vendor.count)
 
 
-async def test_sources_of_one_account_share_renewals_and_pauses(world: World):
+async def test_sources_of_one_account_share_renewals_and_pauses(world: World) -> None:
     """Rule 2: two sources of the same account, credentials and store make one exchange, and share its error."""
     first, second = world.source(), world.source()
     await asyncio.gather(first.token(), second.token())
@@ -85,7 +87,7 @@ async def test_sources_of_one_account_share_renewals_and_pauses(world: World):
 
 
 @pytest.mark.parametrize("other", ["account", "store", "credentials"])
-async def test_different_sources_share_nothing(world: World, other: str):
+async def test_different_sources_share_nothing(world: World, other: str) -> None:
     """Rule 2: another account, another store object or other credentials have a renewal of their own."""
     world.vendor.passwords.add("other")
     second = {
@@ -103,7 +105,7 @@ async def test_different_sources_share_nothing(world: World, other: str):
     await asyncio.gather(*calls)
 
 
-async def test_a_shared_callable_is_the_same_credentials(world: World):
+async def test_a_shared_callable_is_the_same_credentials(world: World) -> None:
     """Rule 2: a bound method, which is a new object at each look, still counts as the same credentials."""
 
     class Secrets:
@@ -112,21 +114,19 @@ async def test_a_shared_callable_is_the_same_credentials(world: World):
         async def __call__(self) -> PasswordCredentials:
             return JANE
 
-        async def get(self) -> PasswordCredentials:
-            return JANE
-
     class Plain:
         async def get(self) -> PasswordCredentials:
             return JANE
 
     plain, secrets = Plain(), Secrets()
-    for given in (lambda: plain.get, lambda: secrets):
+    givens: list[Callable[[], CredentialsSource]] = [lambda: plain.get, lambda: secrets]
+    for given in givens:
         world = World()
         await asyncio.gather(*(world.source(given()).token() for _ in range(3)))
         assert 1 == world.vendor.count["login"]
 
 
-async def test_cancelled_leader_harms_nobody(world: World):
+async def test_cancelled_leader_harms_nobody(world: World) -> None:
     """Rule 3: the first caller is cancelled, the renewal goes on, and the others get its token."""
     source, gate = world.source(), world.vendor.gate("login")
     calls = [asyncio.ensure_future(source.token()) for _ in range(10)]
@@ -140,7 +140,7 @@ async def test_cancelled_leader_harms_nobody(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_all_callers_cancelled_and_still_saved(world: World):
+async def test_all_callers_cancelled_and_still_saved(world: World) -> None:
     """Rule 3: with nobody left to wait, the answer is saved, and a spent refresh token is never sent again."""
     world.vendor.rotates = True
     source = world.source()
@@ -160,7 +160,7 @@ async def test_all_callers_cancelled_and_still_saved(world: World):
     assert [] == world.vendor.spent
 
 
-async def test_renewal_runs_in_a_context_of_its_own(world: World):
+async def test_renewal_runs_in_a_context_of_its_own(world: World) -> None:
     """Rule 3: what a caller has in its context (a trace, a request id) does not leak into everybody's renewal."""
     variable: ContextVar[str] = ContextVar("variable", default="nothing")
     seen: list[str] = []
@@ -174,7 +174,7 @@ async def test_renewal_runs_in_a_context_of_its_own(world: World):
     assert ["nothing"] == seen
 
 
-async def test_error_is_shared_and_everyone_gets_a_copy(world: World):
+async def test_error_is_shared_and_everyone_gets_a_copy(world: World) -> None:
     """Rules 2, 9: one try for fifty callers, each with its own error, so that no traceback grows."""
     world.vendor.script["login"].append(FAILING)
     source = world.source()
@@ -184,7 +184,7 @@ async def test_error_is_shared_and_everyone_gets_a_copy(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_failed_renewal_pauses_with_growing_waits(world: World):
+async def test_failed_renewal_pauses_with_growing_waits(world: World) -> None:
     """Rule 9: during a pause callers fail at once; the pauses grow, and a success ends them."""
     world.vendor.script["login"].extend([FAILING] * 6)
     source = world.source(policy=RefreshPolicy(backoff=(1.0, 60.0)))
@@ -201,7 +201,7 @@ async def test_failed_renewal_pauses_with_growing_waits(world: World):
     assert 0 == source.status().failures
 
 
-async def test_retry_after_lengthens_the_pause_up_to_a_minute(world: World):
+async def test_retry_after_lengthens_the_pause_up_to_a_minute(world: World) -> None:
     """Rule 9: the vendor's Retry-After is obeyed, for at most 60 s."""
     source = world.source()
     for asked, obeyed in (("30", 30.0), ("86400", 60.0)):
@@ -212,7 +212,7 @@ async def test_retry_after_lengthens_the_pause_up_to_a_minute(world: World):
         world.clock.advance(obeyed)
 
 
-async def test_ahead_of_expiry_nobody_waits(world: World):
+async def test_ahead_of_expiry_nobody_waits(world: World) -> None:
     """Rule 7: one background renewal runs while the old token serves all; the next call has the new one."""
     source = world.source()
     old = await source.token()
@@ -230,7 +230,7 @@ async def test_ahead_of_expiry_nobody_waits(world: World):
     assert [False, True] == [event.ahead for event in world.told(Renewed)]
 
 
-async def test_failed_ahead_renewal_hurts_nobody(world: World):
+async def test_failed_ahead_renewal_hurts_nobody(world: World) -> None:
     """Rules 7, 9: its failure is an event; the token serves, the next try waits for the pause, and then succeeds."""
     source = world.source()
     old = await source.token()
@@ -250,7 +250,7 @@ async def test_failed_ahead_renewal_hurts_nobody(world: World):
     assert 2 == world.vendor.count["refresh"]
 
 
-async def test_ahead_sends_no_password(world: World):
+async def test_ahead_sends_no_password(world: World) -> None:
     """Rule 7: refused, it does not log in, and does not start again; whoever needs a token later logs in."""
     source = world.source()
     old = await source.token()
@@ -265,7 +265,7 @@ async def test_ahead_sends_no_password(world: World):
     assert (1, 2) == (world.vendor.count["refresh"], world.vendor.count["login"])
 
 
-async def test_joining_a_refused_ahead_renewal_goes_on_to_log_in(world: World):
+async def test_joining_a_refused_ahead_renewal_goes_on_to_log_in(world: World) -> None:
     """Rule 7: a caller who joined it goes on with a renewal that may log in."""
     source = world.source()
     old = await source.token()
@@ -281,7 +281,7 @@ async def test_joining_a_refused_ahead_renewal_goes_on_to_log_in(world: World):
     assert (1, 2) == (world.vendor.count["refresh"], world.vendor.count["login"])
 
 
-async def test_no_ahead_renewal_without_a_refresh_token(world: World):
+async def test_no_ahead_renewal_without_a_refresh_token(world: World) -> None:
     """Rule 7: where there is no refresh token, none starts."""
     world.vendor.gives_refresh_token = False
     source = world.source()
@@ -292,7 +292,7 @@ async def test_no_ahead_renewal_without_a_refresh_token(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_old_token_serves_until_it_really_ends(world: World):
+async def test_old_token_serves_until_it_really_ends(world: World) -> None:
     """Rule 7: with less than the leeway left, a passing failure hands out the old token, and its end ends that."""
     source = world.source()
     old = await source.token()
@@ -306,7 +306,7 @@ async def test_old_token_serves_until_it_really_ends(world: World):
         await source.token()
 
 
-async def test_a_token_from_the_vendor_is_handed_out_once_and_stuck_ones_pause(world: World):
+async def test_a_token_from_the_vendor_is_handed_out_once_and_stuck_ones_pause(world: World) -> None:
     """Rule 7: a token that is born dead is handed out; then pauses keep its successors from a storm."""
     world.vendor.life = 0.0
     source = world.source()
@@ -320,7 +320,7 @@ async def test_a_token_from_the_vendor_is_handed_out_once_and_stuck_ones_pause(w
     assert "token-2" == (await source.token()).value
 
 
-async def test_a_token_that_ends_no_later_than_its_predecessor_brings_pauses(world: World):
+async def test_a_token_that_ends_no_later_than_its_predecessor_brings_pauses(world: World) -> None:
     """Rule 7: the same end again and again does not make a renewal for every call."""
     source = world.source()
     await source.token()
@@ -333,7 +333,7 @@ async def test_a_token_that_ends_no_later_than_its_predecessor_brings_pauses(wor
     assert 1 == world.vendor.count["refresh"]
 
 
-async def test_tokens_of_three_seconds_serve(world: World):
+async def test_tokens_of_three_seconds_serve(world: World) -> None:
     """Rules 7, 11: a short life scales leeway and window, so that a renewal is due every few seconds, not every call."""
     world.vendor.life = 3.0
     source = world.source()
@@ -344,7 +344,7 @@ async def test_tokens_of_three_seconds_serve(world: World):
     assert 10 <= world.vendor.count["issued"] <= 15
 
 
-async def test_renew_gives_a_newer_token_that_is_there_already(world: World):
+async def test_renew_gives_a_newer_token_that_is_there_already(world: World) -> None:
     """Rule 12: fifty refused callers make one renewal; who comes later gets the newer token without one."""
     source = world.source()
     old = await source.token()
@@ -354,14 +354,14 @@ async def test_renew_gives_a_newer_token_that_is_there_already(world: World):
     assert 1 == world.vendor.count["refresh"]
 
 
-async def test_renew_replaces_however_young_a_token(world: World):
+async def test_renew_replaces_however_young_a_token(world: World) -> None:
     """Rule 12: a refused token is renewed right after its login."""
     source = world.source()
     old = await source.token()
     assert (await source.renew(old)).is_newer_than(old)
 
 
-async def test_refused_token_is_no_last_resort(world: World):
+async def test_refused_token_is_no_last_resort(world: World) -> None:
     """Rule 9: whose token the API refused gets the error, although the token still lives by the clock."""
     source = world.source()
     old = await source.token()
@@ -373,7 +373,7 @@ async def test_refused_token_is_no_last_resort(world: World):
     assert old is await source.token()
 
 
-async def test_futile_refusals_renew_no_more_for_a_while(world: World):
+async def test_futile_refusals_renew_no_more_for_a_while(world: World) -> None:
     """Rule 12: after a refused replay, refusals with that status get the same token back, for futile_pause."""
     source = world.source()
     old = await source.token()
@@ -387,7 +387,7 @@ async def test_futile_refusals_renew_no_more_for_a_while(world: World):
     assert (await source.renew(latest, status=403)).is_newer_than(latest)
 
 
-async def test_second_event_loop_is_refused_while_the_first_lives(world: World):
+async def test_second_event_loop_is_refused_while_the_first_lives(world: World) -> None:
     """Rule 15: a source of another running loop raises RuntimeError, fresh token or not."""
     source = world.source()
     await source.token()
@@ -395,7 +395,7 @@ async def test_second_event_loop_is_refused_while_the_first_lives(world: World):
 
     def elsewhere() -> None:
         try:
-            asyncio.run(source.token())  # type: ignore[arg-type]  # a coroutine is what token() gives
+            asyncio.run(source.token())
         except RuntimeError as error:
             errors.append(error)
 
@@ -406,11 +406,11 @@ async def test_second_event_loop_is_refused_while_the_first_lives(world: World):
     assert "another event loop" in str(errors[0])
 
 
-def test_works_in_a_later_run(world: World):
+def test_works_in_a_later_run(world: World) -> None:
     """Rule 15: the same source works in a later asyncio.run, with the token from the store."""
     source = world.source()
-    first = asyncio.run(source.token())  # type: ignore[arg-type]  # a coroutine is what token() gives
-    assert first == asyncio.run(source.token())  # type: ignore[arg-type]  # likewise
+    first = asyncio.run(source.token())
+    assert first == asyncio.run(source.token())
     assert 1 == world.vendor.count["login"]
 
 
@@ -421,7 +421,7 @@ def _collected() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_collected")
-async def test_source_is_forgotten_with_its_last_user(world: World):
+async def test_source_is_forgotten_with_its_last_user(world: World) -> None:
     """Nothing of an account stays behind once nobody holds its source."""
     source = world.source()
     first = await source.token()
@@ -431,7 +431,7 @@ async def test_source_is_forgotten_with_its_last_user(world: World):
     assert 1 == world.vendor.count["login"]
 
 
-async def test_closed_source_raises_until_entered_again(world: World):
+async def test_closed_source_raises_until_entered_again(world: World) -> None:
     """Rule 14: calls after aclose() raise RuntimeError; async with opens it again."""
     source = world.source()
     async with source:
@@ -444,7 +444,7 @@ async def test_closed_source_raises_until_entered_again(world: World):
     await source.aclose()
 
 
-async def test_close_lets_a_renewal_save(world: World):
+async def test_close_lets_a_renewal_save(world: World) -> None:
     """Rule 14: aclose() waits for the renewal under way, whose token is stored; its waiter gets it."""
     source, gate = world.source(), world.vendor.gate("login")
     call = asyncio.ensure_future(source.token())
@@ -457,7 +457,7 @@ async def test_close_lets_a_renewal_save(world: World):
     assert await world.store.load("jane@vendor") == await call
 
 
-async def test_cancelled_close_can_be_called_again(world: World):
+async def test_cancelled_close_can_be_called_again(world: World) -> None:
     """Rule 14: cancelling aclose() loses nothing."""
     source, gate = world.source(), world.vendor.gate("login")
     call = asyncio.ensure_future(source.token())
@@ -471,7 +471,7 @@ async def test_cancelled_close_can_be_called_again(world: World):
     assert await world.store.load("jane@vendor") == await call
 
 
-async def test_waiters_do_not_start_anything_on_a_closed_source(world: World):
+async def test_waiters_do_not_start_anything_on_a_closed_source(world: World) -> None:
     """Rule 14: a waiter who would need another renewal after aclose() gets RuntimeError."""
     source = world.source()
     old = await source.token()
@@ -490,7 +490,7 @@ async def test_waiters_do_not_start_anything_on_a_closed_source(world: World):
     await closing
 
 
-async def test_clock_jumps_are_noticed(world: World):
+async def test_clock_jumps_are_noticed(world: World) -> None:
     """Rule 11: a suspended machine and a clock set forward find the token old; one set back does not keep it young."""
     for jump, past in ((world.clock.suspend, DEAD), (world.clock.step, DEAD)):
         source = world.source(account=jump.__name__)
@@ -504,7 +504,7 @@ async def test_clock_jumps_are_noticed(world: World):
     assert (await source.token()).is_newer_than(old)
 
 
-async def test_stored_token_is_not_believed_to_live_longer_than_its_life(world: World):
+async def test_stored_token_is_not_believed_to_live_longer_than_its_life(world: World) -> None:
     """Rule 11: loaded while the clock is an hour slow, a token still ends after the life that the vendor gave it."""
     await world.source().token()
     world.clock.step(-3600.0)
@@ -515,7 +515,7 @@ async def test_stored_token_is_not_believed_to_live_longer_than_its_life(world: 
     assert (await later.token()).is_newer_than(old)
 
 
-async def test_repr_and_status_tell_the_state_and_no_secret(world: World):
+async def test_repr_and_status_tell_the_state_and_no_secret(world: World) -> None:
     """What can be shown has the account and the state, and neither token nor password."""
     source = world.source()
     states = [source.status().state]
@@ -530,7 +530,7 @@ async def test_repr_and_status_tell_the_state_and_no_secret(world: World):
     assert not any(secret in shown for secret in ("token-1", "refresh-1", JANE.password))
 
 
-async def test_without_hook_and_with_a_broken_hook(world: World, caplog: pytest.LogCaptureFixture):
+async def test_without_hook_and_with_a_broken_hook(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """Rule 16: a hook that raises hurts nothing; none is needed."""
 
     def broken(_: object) -> None:
@@ -545,7 +545,7 @@ async def test_without_hook_and_with_a_broken_hook(world: World, caplog: pytest.
     assert [ValueError] == [type(error) for error in caught]
 
 
-async def test_cancelled_from_outside_is_an_error_not_a_cancellation(world: World):
+async def test_cancelled_from_outside_is_an_error_not_a_cancellation(world: World) -> None:
     """Rule 3: whoever cancels the renewal's own task (a test harness, say) makes waiters fail, not look cancelled."""
     source, gate = world.source(), world.vendor.gate("login")
     call = asyncio.ensure_future(source.token())
@@ -559,7 +559,7 @@ async def test_cancelled_from_outside_is_an_error_not_a_cancellation(world: Worl
     await source.token()
 
 
-async def test_renew_of_nothing_known_starts_a_renewal(world: World):
+async def test_renew_of_nothing_known_starts_a_renewal(world: World) -> None:
     """Rule 12: a refused token that this process never held is replaced like any other."""
     source = world.source(None)
     await world.source().token()
@@ -568,7 +568,7 @@ async def test_renew_of_nothing_known_starts_a_renewal(world: World):
     assert renewed.is_newer_than(held)
 
 
-async def test_nothing_stored_and_nothing_to_log_in_with(world: World):
+async def test_nothing_stored_and_nothing_to_log_in_with(world: World) -> None:
     """Rule 8: without credentials, an empty store is ReauthenticationRequired, said at once to later callers."""
     source = world.source(None)
     for _ in range(3):

@@ -164,7 +164,7 @@ async def test_a_proxy_that_refuses() -> None:
 async def test_line_breaks_in_headers(send: Transport, name: str) -> None:
     """A header that would smuggle another one never leaves."""
     async with RawServer() as server:
-        with pytest.raises(ValueError, match="(?i)newline|invalid"):
+        with pytest.raises(ValueError, match="(?i)header"):
             await send(Request("POST", f"{server.origin}/token", {name: "a\r\nX-Evil: 1"}))
     assert [] == server.received
 
@@ -260,7 +260,7 @@ async def test_too_long(send: Transport, status: str, packed: bool) -> None:
 
 
 async def test_a_bomb(send: Transport) -> None:
-    """A small answer that unpacks to a gigabyte is left after a megabyte or so."""
+    """A small answer that unpacks to a quarter of a gigabyte is left after a megabyte or so."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join(packer.compress(b"\0" * 2**20) for _ in range(256)) + packer.flush()
     async with RawServer(http(bomb, "200 OK", "Content-Encoding: gzip")) as server:

@@ -36,7 +36,7 @@ async def many(client: ProtogridClient, count: int) -> list[object]:
 
 
 @pytest.mark.parametrize("generation", ["2017", "2022", "2024", "all"])
-async def test_default_login_works_on_every_documented_server(generation: str):
+async def test_default_login_works_on_every_documented_server(generation: str) -> None:
     """Both generations of header names go in one request."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         fake.generation = generation  # type: ignore[assignment]  # one of them
@@ -46,14 +46,14 @@ async def test_default_login_works_on_every_documented_server(generation: str):
 
 
 @pytest.mark.parametrize("options", [{"login_with": "basic"}, {"login_with": "body"}, {"user_header": "user_email"}])
-async def test_other_ways_to_log_in(options: dict[str, str]):
+async def test_other_ways_to_log_in(options: dict[str, str]) -> None:
     """They are selectable."""
     async with FakeProtogrid() as fake, client_of(fake, **options) as client:
         assert await client.apps()
 
 
 @pytest.mark.parametrize("scheme", ["headers", "basic"])
-async def test_credentials_on_every_request(scheme: str):
+async def test_credentials_on_every_request(scheme: str) -> None:
     """No login, nothing stored under the account."""
     store = MemoryTokenStore()
     async with FakeProtogrid() as fake, client_of(fake, scheme=scheme, store=store) as client:
@@ -64,7 +64,7 @@ async def test_credentials_on_every_request(scheme: str):
 
 @pytest.mark.parametrize("scheme", ["cookie", "headers", "basic"])
 @pytest.mark.parametrize("refuses_with", ["403-envelope", "200-envelope", "401-plain"])
-async def test_wrong_password(scheme: str, refuses_with: str):
+async def test_wrong_password(scheme: str, refuses_with: str) -> None:
     """Rule 10, for every scheme and every way to refuse: a true error, and silence for five minutes."""
     clock = ManualClock()
     async with (
@@ -87,7 +87,7 @@ async def test_wrong_password(scheme: str, refuses_with: str):
 
 
 @pytest.mark.parametrize("scheme", ["cookie", "headers"])
-async def test_missing_permission_is_no_wrong_password(scheme: str):
+async def test_missing_permission_is_no_wrong_password(scheme: str) -> None:
     """Rules 10, 12: a 403 that asking again does not help is PermissionDenied, and asked about once a minute."""
     async with FakeProtogrid() as fake, client_of(fake, scheme=scheme) as client:
         fake.permitted = False
@@ -100,7 +100,7 @@ async def test_missing_permission_is_no_wrong_password(scheme: str):
         assert await client.apps()
 
 
-async def test_rolling_cookie_whose_login_dies_under_fifty_callers():
+async def test_rolling_cookie_whose_login_dies_under_fifty_callers() -> None:
     """Rules 12, 17: one login, no error."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         fake.rolling = True
@@ -112,7 +112,7 @@ async def test_rolling_cookie_whose_login_dies_under_fifty_callers():
         assert 2 == fake.count.logins
 
 
-async def test_rolling_cookie_whose_old_value_dies_at_once():
+async def test_rolling_cookie_whose_old_value_dies_at_once() -> None:
     """Rules 12, 17: who is refused with an older value is replayed with the one absorbed since; nobody logs in."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         fake.rolling, fake.old_cookie_lives = True, False
@@ -121,7 +121,7 @@ async def test_rolling_cookie_whose_old_value_dies_at_once():
         assert (1, 0) == (fake.count.logins, fake.count.refused)
 
 
-async def test_rolled_cookie_is_saved_at_close():
+async def test_rolled_cookie_is_saved_at_close() -> None:
     """Rule 17: a restart goes on with the last value."""
     store = MemoryTokenStore()
     async with FakeProtogrid() as fake:
@@ -134,7 +134,7 @@ async def test_rolled_cookie_is_saved_at_close():
         assert (1, 0) == (fake.count.logins, fake.count.refused)
 
 
-async def test_cookie_with_an_end_is_renewed_before_it():
+async def test_cookie_with_an_end_is_renewed_before_it() -> None:
     """Max-Age counts: no call is refused."""
     clock = ManualClock()
     async with FakeProtogrid(clock=clock.timestamp, session_life=600.0) as fake, client_of(fake, clock=clock) as client:
@@ -147,7 +147,7 @@ async def test_cookie_with_an_end_is_renewed_before_it():
 
 
 @pytest.mark.parametrize("cookie", ["empty", "missing"])
-async def test_login_without_a_cookie_is_no_login(cookie: str):
+async def test_login_without_a_cookie_is_no_login(cookie: str) -> None:
     """Success needs 2xx, no errors, and a session cookie."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         fake.cookie = cookie  # type: ignore[assignment]  # one of them
@@ -155,7 +155,7 @@ async def test_login_without_a_cookie_is_no_login(cookie: str):
             await client.get(APPS)
 
 
-async def test_verbs_answer_the_envelope():
+async def test_verbs_answer_the_envelope() -> None:
     """Each verb gives a ProtogridResponse."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         for verb in ("get", "post", "put", "patch", "delete"):
@@ -166,7 +166,7 @@ async def test_verbs_answer_the_envelope():
             assert () == answer.errors
 
 
-async def test_result_is_structured_into_the_model():
+async def test_result_is_structured_into_the_model() -> None:
     """*model* is for the result; a version that is missing is None."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         fake.environment_version = None
@@ -177,7 +177,7 @@ async def test_result_is_structured_into_the_model():
             await client.get(APPS, model=App)
 
 
-async def test_one_app():
+async def test_one_app() -> None:
     """By id, or by name on older servers; percent-encoded."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         app = (await client.apps())[0]
@@ -186,7 +186,7 @@ async def test_one_app():
             await client.app("no/such app")
 
 
-async def test_errors_of_an_envelope_raise_also_on_200():
+async def test_errors_of_an_envelope_raise_also_on_200() -> None:
     """Non-empty errors are a failure, whatever the status; the items are there, and not in the text."""
     errors = [{"code": 500, "message": "secret words"}, {"message": "more"}]
     async with FakeProtogrid() as fake, client_of(fake) as client:
@@ -202,7 +202,7 @@ async def test_errors_of_an_envelope_raise_also_on_200():
             await client.get(APPS)
 
 
-async def test_answers_that_are_no_envelope():
+async def test_answers_that_are_no_envelope() -> None:
     """A helper says so; request() gives them."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         fake.amend("api", lambda _: b"<html>")
@@ -211,7 +211,7 @@ async def test_answers_that_are_no_envelope():
         assert b"<html>" == (await client.request("GET", APPS)).content
 
 
-def test_credentials_that_a_header_would_mangle():
+def test_credentials_that_a_header_would_mangle() -> None:
     """A mangled password locks the account: refused when the client is made, naming what helps."""
     for credentials in (PasswordCredentials("jane", "pässword"), PasswordCredentials("jane ", "x")):
         for options in ({}, {"scheme": "headers"}, {"scheme": "basic"}, {"login_with": "basic"}):
@@ -222,7 +222,7 @@ def test_credentials_that_a_header_would_mangle():
         ProtogridClient("https://example.protogrid.com", RefreshTokenCredentials("r"), account="a")
 
 
-async def test_credentials_of_a_callable_are_checked_before_they_are_sent():
+async def test_credentials_of_a_callable_are_checked_before_they_are_sent() -> None:
     """The same for a callable: before the login is sent."""
 
     async def credentials() -> PasswordCredentials:
@@ -234,7 +234,7 @@ async def test_credentials_of_a_callable_are_checked_before_they_are_sent():
         assert [] == list(fake.requests)
 
 
-def test_accounts():
+def test_accounts() -> None:
     """DESIGN 3: vendor, base URL, user name, and a scheme that is not the default."""
     jane = PasswordCredentials("jane", "s3cret")
     url = "https://example.protogrid.com"
@@ -246,7 +246,7 @@ def test_accounts():
             ProtogridClient(url, account=account)
 
 
-async def test_from_env(monkeypatch: pytest.MonkeyPatch):
+async def test_from_env(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment has all that is needed; what is missing is named."""
     async with FakeProtogrid() as fake:
         monkeypatch.setenv("GRID_BASE_URL", fake.base_url)
@@ -258,7 +258,7 @@ async def test_from_env(monkeypatch: pytest.MonkeyPatch):
             assert await client.apps()
 
 
-async def test_stream_of_a_dead_session_is_replayed():
+async def test_stream_of_a_dead_session_is_replayed() -> None:
     """Rule 12: on a stream HTTP's status tells."""
     async with FakeProtogrid() as fake, client_of(fake) as client:
         await client.get(APPS)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from _api import Api, hang, hang_up, serve
 from vendorauth import (
@@ -13,7 +15,6 @@ from vendorauth import (
     RateLimited,
     RefreshPolicy,
     Replayed,
-    Response,
     ServerError,
     TransportError,
     Unauthorized,
@@ -35,7 +36,7 @@ def busy(status: int, retry_after: str | None = None) -> web.Response:
     return web.json_response({}, status=status, headers={} if retry_after is None else {"Retry-After": retry_after})
 
 
-async def test_refused_token_is_renewed_and_the_request_replayed(api: Api):
+async def test_refused_token_is_renewed_and_the_request_replayed(api: Api) -> None:
     """Rule 12: one renewal, one replay, one event."""
     api.refused.add("token-1")
     events: list[object] = []
@@ -47,7 +48,7 @@ async def test_refused_token_is_renewed_and_the_request_replayed(api: Api):
     assert [Replayed(account="jane@api", method="GET", path="/base/x", status=401)] == replayed
 
 
-async def test_replay_with_a_token_that_is_there_already(api: Api):
+async def test_replay_with_a_token_that_is_there_already(api: Api) -> None:
     """Rule 12: a newer current token is tried first; refused too, one renewal and one last replay."""
     async with api.client() as client:
 
@@ -64,7 +65,7 @@ async def test_replay_with_a_token_that_is_there_already(api: Api):
         assert ["token-2", "token-3", "token-4"] == api.used[2:]
 
 
-async def test_at_most_two_replays(api: Api):
+async def test_at_most_two_replays(api: Api) -> None:
     """Rule 12: two replays, then the refusal is the caller's."""
     async with api.client() as client:
 
@@ -73,12 +74,12 @@ async def test_at_most_two_replays(api: Api):
             return web.json_response({}, status=401)
 
         api.script.extend([meanwhile, meanwhile, meanwhile])
-        with pytest.raises(Unauthorized, match="a renewed token was refused as well$"):
+        with pytest.raises(Unauthorized, match=r"a renewed token was refused as well$"):
             await client.get("/x")
     assert 3 == len(api.seen)
 
 
-async def test_refusals_that_are_not_the_tokens_fault(api: Api):
+async def test_refusals_that_are_not_the_tokens_fault(api: Api) -> None:
     """Rule 12: after a refused replay, refusals raise at once, without a renewal, for futile_pause."""
     api.refused.update(f"token-{number}" for number in range(10))
     async with api.client(policy=RefreshPolicy(futile_pause=60)) as client:
@@ -89,7 +90,7 @@ async def test_refusals_that_are_not_the_tokens_fault(api: Api):
     assert 21 == len(api.seen)
 
 
-async def test_permission_is_not_the_tokens_matter_by_default(api: Api):
+async def test_permission_is_not_the_tokens_matter_by_default(api: Api) -> None:
     """DESIGN 4: a flow rejects 401 by default; 403 raises without a renewal."""
     api.script.append(busy(403))
     async with api.client() as client:
@@ -99,7 +100,7 @@ async def test_permission_is_not_the_tokens_matter_by_default(api: Api):
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_busy_answers_are_retried_for_get(api: Api, status: int):
+async def test_busy_answers_are_retried_for_get(api: Api, status: int) -> None:
     """DESIGN 3: GET and HEAD are retried on 429, 502, 503, 504, *retries* times; then the error."""
     api.script.extend([busy(status), busy(status)])
     async with api.client() as client:
@@ -113,7 +114,7 @@ async def test_busy_answers_are_retried_for_get(api: Api, status: int):
     assert 7 == len(api.seen)
 
 
-async def test_other_errors_are_not_retried(api: Api):
+async def test_other_errors_are_not_retried(api: Api) -> None:
     """DESIGN 3: a 500 may have done something."""
     api.script.append(busy(500))
     async with api.client() as client:
@@ -122,7 +123,7 @@ async def test_other_errors_are_not_retried(api: Api):
     assert 1 == len(api.seen)
 
 
-async def test_retry_after_is_obeyed_if_it_fits(api: Api):
+async def test_retry_after_is_obeyed_if_it_fits(api: Api) -> None:
     """DESIGN 3: as far as it fits into the timeout; a longer one raises at once, and tells."""
     api.script.extend([busy(429, "0"), busy(503, "3600")])
     async with api.client() as client:
@@ -132,17 +133,19 @@ async def test_retry_after_is_obeyed_if_it_fits(api: Api):
     assert 2 == len(api.seen)
 
 
-async def test_lost_connections_are_retried_for_get_only(api: Api):
+async def test_lost_connections_are_retried_for_get_only(api: Api) -> None:
     """DESIGN 3: GET is sent again; a POST may have been read."""
     api.script.extend([hang_up] * 4)
     async with api.client(retries=4) as client:
         assert {"ok": True} == await client.get("/x")
         api.script.append(hang_up)
-        with pytest.raises(TransportError, match="^POST /base/x: the connection was lost"):
+        with pytest.raises(TransportError, match=r"^POST /base/x: the connection was lost"):
             await client.post("/x")
 
 
-async def test_refused_connections_are_retried_for_any_method(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch):
+async def test_refused_connections_are_retried_for_any_method(
+    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """DESIGN 3: when connecting failed, nothing was sent."""
     async with serve() as api:
         real, failures = api.url, 2
@@ -151,7 +154,7 @@ async def test_refused_connections_are_retried_for_any_method(unused_tcp_port: i
             sessions = client._sessions
             send = sessions.send
 
-            async def counted(method: str, url: object, *args: object, **options: object) -> object:
+            async def counted(method: str, url: URL, *args: Any, **options: Any) -> object:
                 nonlocal failures
                 failures -= 1
                 if failures < 0:
@@ -163,7 +166,7 @@ async def test_refused_connections_are_retried_for_any_method(unused_tcp_port: i
     assert -1 == failures
 
 
-async def test_renewals_errors_are_not_retried(api: Api):
+async def test_renewals_errors_are_not_retried(api: Api) -> None:
     """DESIGN 3: retries concern the API request only."""
     calls = 0
 
@@ -176,12 +179,12 @@ async def test_renewals_errors_are_not_retried(api: Api):
     from vendorauth import ApiClient  # noqa: PLC0415  used in this place alone
 
     async with ApiClient(api.flow, credentials) as client:  # type: ignore[arg-type]  # it only raises
-        with pytest.raises(TransportError, match="^vault$"):
+        with pytest.raises(TransportError, match=r"^vault$"):
             await client.get("/x")
     assert 1 == calls
 
 
-async def test_redirects_of_the_same_origin_are_followed_for_get(api: Api):
+async def test_redirects_of_the_same_origin_are_followed_for_get(api: Api) -> None:
     """DESIGN 7: with the token; another origin's are not, nor a POST's."""
     async with api.client() as client:
         for status in (301, 302, 303, 307, 308):
@@ -200,7 +203,7 @@ async def test_redirects_of_the_same_origin_are_followed_for_get(api: Api):
     assert count + 6 == len(api.seen)
 
 
-async def test_redirects_in_a_circle_end(api: Api):
+async def test_redirects_in_a_circle_end(api: Api) -> None:
     """Five hops, then the redirect is the answer."""
     api.script.extend(web.Response(status=302, headers={"Location": "/base/x"}) for _ in range(9))
     async with api.client() as client:
@@ -209,7 +212,7 @@ async def test_redirects_in_a_circle_end(api: Api):
     assert 6 == len(api.seen)
 
 
-async def test_cancelled_call_gives_its_connection_back(api: Api):
+async def test_cancelled_call_gives_its_connection_back(api: Api) -> None:
     """Cancelling a call in the middle leaves nothing open, and the next one works."""
     api.script.append(hang)
     async with api.client() as client:
@@ -223,7 +226,7 @@ async def test_cancelled_call_gives_its_connection_back(api: Api):
         assert {"ok": True} == await client.get("/x")
 
 
-async def test_headers_are_asked_for_once_per_token(api: Api, monkeypatch: pytest.MonkeyPatch):
+async def test_headers_are_asked_for_once_per_token(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN 4: headers() is pure, so it is computed once per token."""
     calls = 0
     headers = api.flow.headers
@@ -240,5 +243,3 @@ async def test_headers_are_asked_for_once_per_token(api: Api, monkeypatch: pytes
         await client.login()
         await client.get("/x")
     assert 2 == calls
-
-

@@ -29,7 +29,7 @@ from vendorauth.tokens import PasswordCredentials
 
 ClientT = TypeVar("ClientT", bound=BaseClient)
 
-REQUESTS: Final = 50
+REQUESTS = 50
 WRONG: Final = "Wrong-Horse-8"
 
 
