@@ -37,12 +37,12 @@ def test_given(credentials: CredentialsSource) -> None:
 @pytest.mark.parametrize("credentials", [RefreshTokenCredentials("MARK"), ask, None])
 def test_no_user_name(credentials: CredentialsSource) -> None:
     """Without a user name there is nothing to make a name of."""
-    with pytest.raises(ConfigurationError, match="^account must be given where there is no user name") as caught:
+    with pytest.raises(ConfigurationError, match=r"^account must be given where there is no user name") as caught:
         account_name(None, credentials, "proglove", URL_)
     assert "MARK" not in str(caught.value)
 
 
 def test_empty() -> None:
     """An empty name is a mistake, not "none given"."""
-    with pytest.raises(ConfigurationError, match="^account is empty$"):
+    with pytest.raises(ConfigurationError, match=r"^account is empty$"):
         account_name("", JANE, "proglove", URL_)

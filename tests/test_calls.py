@@ -6,7 +6,6 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from math import inf
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -55,8 +54,16 @@ def test_label_and_repr() -> None:
 
 @pytest.mark.parametrize(("expected", "method"), [(True, "GET"), (True, "HEAD"), (False, "POST"), (False, "DELETE")])
 def test_safe(expected: bool, method: str) -> None:
-    """Only questions are safe to ask twice."""
+    """Only questions are safe to ask twice, and not with a body that can't be sent twice."""
     assert expected is call(method).safe
+    assert expected is call(method, data=b"x").safe
+    assert not call(method, data=chunks()).safe
+
+
+def test_methods_in_small_letters() -> None:
+    """A method is the same in small letters, with a body and without."""
+    assert call("GET") == call("get")
+    assert "POST" == call("post", data=b"x").method
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_json_that_can_not_be(json: object, kind: str) -> None:
 
 def test_json_and_data() -> None:
     """There is one body."""
-    with pytest.raises(ConfigurationError, match="^give json or data, not both$"):
+    with pytest.raises(ConfigurationError, match=r"^give json or data, not both$"):
         call(json={}, data=b"x")
     assert b"x" == call(json=None, data=b"x").body
 
@@ -178,6 +185,7 @@ def test_json_and_data() -> None:
         (True, bytearray(b"x")),
         (True, "x"),
         (True, {"a": "b"}),
+        (False, {"a": io.BytesIO(b"b")}),
         (True, form("a", b"b")),
         (False, form("a", io.BytesIO(b"b"))),
         (False, io.BytesIO(b"x")),
@@ -195,7 +203,7 @@ def test_what_can_be_sent_again(expected: bool, data: Data) -> None:
 
 def test_unknown_keywords() -> None:
     """A misspelt keyword is a TypeError that names it, as with any function."""
-    with pytest.raises(TypeError, match="^unknown keyword: jsno, paramz$"):
+    with pytest.raises(TypeError, match=r"^unknown keyword: jsno, paramz$"):
         call(paramz={}, jsno={}, timeout=1.0)
 
 
@@ -205,43 +213,28 @@ def test_the_path_is_looked_up() -> None:
     def refuse(path: str) -> URL:
         raise ConfigurationError(path)
 
-    with pytest.raises(ConfigurationError, match="^/x$"):
+    with pytest.raises(ConfigurationError, match=r"^/x$"):
         prepare("GET", refuse, "/x", {})
-
-
-def budget(seconds: float) -> tuple[Budget, Any]:
-    # Stands for a token source that has waited for a person before.
-    source: Any = SimpleNamespace(person_seconds=5.0)
-    return Budget(seconds, source, "GET /x"), source
 
 
 async def test_budget() -> None:
     """A call's time runs in the loop's time, from when it began."""
-    now = asyncio.get_running_loop().time()
-    one, _ = budget(10.0)
-    assert now + 10.0 <= one.end <= asyncio.get_running_loop().time() + 10.0
-    assert one.end == one.until
-    assert 9.0 < one.left <= 10.0
-
-
-async def test_a_persons_time_does_not_count() -> None:
-    """What a person spends in ``on_challenge`` meanwhile is added; what was spent before is not."""
-    one, source = budget(10.0)
-    before = one.end
-    source.person_seconds += 30.0
-    assert (before + 30.0, before + 30.0) == (one.end, one.until)
-    assert one.left > 39.0
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    budget = Budget(10.0, "GET /x")
+    assert now + 10.0 <= budget.end <= loop.time() + 10.0
+    assert budget.end == budget.until
+    assert 9.0 < budget.left <= 10.0
 
 
 async def test_no_end() -> None:
     """A call may have all the time in the world."""
-    one, _ = budget(inf)
-    assert (inf, None, inf) == (one.end, one.until, one.left)
+    budget = Budget(inf, "GET /x")
+    assert (inf, None, inf) == (budget.end, budget.until, budget.left)
 
 
 async def test_over() -> None:
     """The error names the call and its seconds."""
-    one, _ = budget(0.5)
-    error = one.over()
+    error = Budget(0.5, "GET /x").over()
     assert isinstance(error, RequestTimeout)
     assert "GET /x: no answer within 0.5 s" == str(error)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -15,11 +16,10 @@ from typer.testing import CliRunner
 from vendorauth import RefreshPolicy
 from vendorauth.cli import demo, main
 from vendorauth.cli.app import app
-from vendorauth.cli.demo import WRONG, show
 from vendorauth.testing import FakeProGlove, FakeProtogrid
 from vendorauth.testing._records import Answer, Seen
 
-COMMAND = (sys.executable, "-X", "dev", "-W", "error", "-c", "from vendorauth.cli import main; main()", "demo")
+COMMAND = (sys.executable, "-W", "error", "-c", "from vendorauth.cli import main; main()", "demo")
 STEERING = ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "PYTHONIOENCODING")
 ESCAPE = "\x1b["
 
@@ -32,20 +32,16 @@ def environment(**more: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in STEERING} | more
 
 
-def told(failed: list[str] | None = None) -> str:
-    """Tell the story in this process; give what it prints, and in *failed* what it says does not hold."""
+def test_everything_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Both vendors: one login, everything listed, 50 requests with 1 renewal, a restart without, one refused login.
+
+    No password is shown, not even a fake's, and no file is left behind.
+    """
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     page = io.StringIO()
-    result = show(Console(file=page, width=100))
-    if failed is not None:
-        failed.extend(result)
-    return page.getvalue()
-
-
-def test_everything_holds() -> None:
-    """Both vendors: one login, everything listed, 50 requests with 1 renewal, a restart without, one refused login."""
-    failed: list[str] = []
-    text = told(failed)
-    assert [] == failed
+    assert [] == demo.show(Console(file=page, width=100))
+    text = page.getvalue()
     assert "All 20 claims hold" in text
     assert "NOT" not in text
     for part in (
@@ -61,60 +57,48 @@ def test_everything_holds() -> None:
         assert part in text
     assert 2 == text.count("ok   50 good answers")
     assert 2 == text.count("ok   no login, no renewal")
-
-
-def test_shows_no_password() -> None:
-    """Not even the fakes' passwords are shown."""
-    text = told()
     assert FakeProGlove.password not in text
-    assert WRONG not in text
-
-
-def test_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The directory of the file store is gone afterwards."""
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told()
+    assert demo.WRONG not in text
     assert [] == list(tmp_path.iterdir())
+
+
+def meddle(monkeypatch: pytest.MonkeyPatch, fake: Fake, change: Callable[[Any, Seen, Answer], Answer]) -> None:
+    """Let *fake* send what *change* makes of each answer."""
+    respond: Callable[[Any, Seen], Answer] = fake._respond
+    monkeypatch.setattr(fake, "_respond", lambda self, seen: change(self, seen, respond(self, seen)))
 
 
 def miscount(fake: Fake, kind: str, counter: str) -> Spoil:
     """Let *fake* count one *counter* too many with each request of *kind*."""
 
-    def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
-        respond = fake._respond
+    def change(running: Any, seen: Seen, answer: Answer) -> Answer:
+        if kind == seen.kind:
+            setattr(running.count, counter, getattr(running.count, counter) + 1)
+        return answer
 
-        def respond_and_miscount(self: FakeProGlove | FakeProtogrid, seen: Seen) -> Answer:
-            if kind == seen.kind:
-                setattr(self.count, counter, getattr(self.count, counter) + 1)
-            return respond(self, seen)  # type: ignore[arg-type]  it is a method of this very class
-
-        monkeypatch.setattr(fake, "_respond", respond_and_miscount)
-
-    return spoil
+    return lambda monkeypatch: meddle(monkeypatch, fake, change)
 
 
 def answer_nth(fake: Fake, n: int, path: str, body: object) -> Spoil:
-    """Let *fake* answer the *n*-th request whose path ends with *path* with *body*, of those that it would answer."""
+    """Let *fake* answer the *n*-th request whose path ends with *path* with *body*, of those that it would grant."""
 
     def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
-        respond = fake._respond
-        good: list[Seen] = []
+        granted: list[Seen] = []
 
-        def respond_wrongly(self: FakeProGlove | FakeProtogrid, seen: Seen) -> Answer:
-            answer = respond(self, seen)  # type: ignore[arg-type]  it is a method of this very class
+        def change(_: Any, seen: Seen, answer: Answer) -> Answer:
             if seen.path.endswith(path) and answer.status < 300:
-                good.append(seen)
-                return Answer(body=body) if n == len(good) else answer
+                granted.append(seen)
+                return Answer(body=body) if n == len(granted) else answer
             return answer
 
-        monkeypatch.setattr(fake, "_respond", respond_wrongly)
+        meddle(monkeypatch, fake, change)
 
     return spoil
 
 
 def accept_the_wrong_password(fake: Fake) -> Spoil:
     """Let *fake* take the demo's wrong password."""
-    return lambda monkeypatch: monkeypatch.setattr(fake, "password", WRONG)
+    return lambda monkeypatch: monkeypatch.setattr(fake, "password", demo.WRONG)
 
 
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,22 +109,19 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 def forgetful_and_fickle(fake: Fake, switch: str, value: str) -> Spoil:
     """Let the client send a refused password again, and *fake* refuse it for another reason then."""
 
+    def change(running: Any, _: Seen, answer: Answer) -> Answer:
+        if running.count.passwords_refused:
+            setattr(running, switch, value)
+        return answer
+
     def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
         forgetful(monkeypatch)
-        respond = fake._respond
-
-        def respond_and_switch(self: FakeProGlove | FakeProtogrid, seen: Seen) -> Answer:
-            answer = respond(self, seen)  # type: ignore[arg-type]  it is a method of this very class
-            if self.count.passwords_refused:
-                setattr(self, switch, value)
-            return answer
-
-        monkeypatch.setattr(fake, "_respond", respond_and_switch)
+        meddle(monkeypatch, fake, change)
 
     return spoil
 
 
-NO_DEVICES = {"items": []}
+NO_DEVICES: dict[str, object] = {"items": []}
 NO_APPS: dict[str, object] = {"errors": [], "result": []}
 GLOVE, GRID = "ProGlove INSIGHT", "Protogrid"
 
@@ -191,7 +172,7 @@ def test_a_vendor_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert 1 == len(capsys.readouterr().err.splitlines())
 
 
-@pytest.mark.parametrize("more", [{}, {"PYTHONIOENCODING": "ascii"}, {"TERM": "dumb"}, {"COLUMNS": "40"}])
+@pytest.mark.parametrize("more", [{}, {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "40"}])
 def test_piped(more: dict[str, str]) -> None:
     """Piped, in whatever encoding and width, it works without colours and without a terminal."""
     result = subprocess.run(

@@ -1,6 +1,7 @@
 """Prove the command line itself: what it prints where it can't do its job, and how it exits."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,17 @@ def test_errors_are_one_line(
     monkeypatch.setattr(app, "app", fail)
     assert 1 == exit_code(monkeypatch)
     assert f"vendorauth: {error}\n" == capsys.readouterr().err
+
+
+def test_a_port_that_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sandbox whose port somebody else has says so in one line."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert 1 == exit_code(monkeypatch, "sandbox", "--protogrid-port", str(taken.getsockname()[1]))
+    told = capsys.readouterr()
+    assert ("", 1) == (told.out, len(told.err.splitlines()))
+    assert told.err.startswith("vendorauth: ")
 
 
 def test_mistakes_of_ours_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -120,17 +119,6 @@ async def test_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch, number: sig
             child.send_signal(number)
             rest, errors = await child.communicate()
     assert (0, b"# Both have stopped.\n", b"") == (child.returncode, rest.replace(b"\r", b""), errors)
-
-
-async def test_a_port_that_is_taken() -> None:
-    """A port that somebody else has is one line and exit code 1."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        async with process("--protogrid-port", str(taken.getsockname()[1])) as child:
-            told, errors = await child.communicate()
-    assert (1, b"", 1) == (child.returncode, told, len(errors.splitlines()))
-    assert errors.startswith(b"vendorauth: ")
 
 
 async def test_the_ports_can_be_chosen() -> None:

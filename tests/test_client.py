@@ -5,6 +5,7 @@ import gc
 import io
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypedDict
 
 import aiohttp
@@ -23,7 +24,9 @@ from vendorauth import (
     ProtocolError,
     RateLimited,
     RequestTimeout,
+    Response,
     ServerError,
+    Token,
     Unauthorized,
     __version__,
 )
@@ -254,8 +257,8 @@ def test_works_in_a_later_run(unused_tcp_port: int) -> None:
             await client.get("/x")
             if close:
                 await client.aclose()
-            else:
-                await client._sessions.close()
+            elif client._sessions._session is not None:
+                await client._sessions._session.close()
 
     asyncio.run(call(close=False))
     asyncio.run(call(close=True))
@@ -315,3 +318,90 @@ async def test_timeout_covers_the_whole_call(api: Api) -> None:
         with pytest.raises(RequestTimeout, match=r"^GET /base/x: no answer within 0.05 s$"):
             await client.get("/x")
         assert {"ok": True} == await client.get("/x", timeout=float("inf"))
+
+
+async def test_files_in_a_form_are_not_sent_twice(api: Api) -> None:
+    """Rule 13: a mapping with a file in it is no form of text: it would go out empty the second time."""
+    api.refused.add("token-1")
+    async with api.client() as client:
+        with pytest.raises(Unauthorized, match=r"can't be sent twice"):
+            await client.post("/x", data={"file": io.BytesIO(b"file")})
+        api.script.append(web.Response(status=503))
+        with pytest.raises(ServerError):
+            await client.request("GET", "/x", data=io.BytesIO(b"file"))
+        api.script.append(web.Response(status=302, headers={"Location": "/base/there"}))
+        with pytest.raises(ApiError, match="302"):
+            await client.request("GET", "/x", data=io.BytesIO(b"file"))
+    assert 3 == len(api.seen)
+
+
+async def test_lower_case_methods(api: Api) -> None:
+    """A method is what it is in any case."""
+    api.script.append(web.Response(status=503))
+    async with api.client() as client:
+        assert 200 == (await client.request("get", "/x")).status
+    assert ["GET", "GET"] == [request.method for request in api.seen]
+
+
+async def test_call_that_waits_to_be_retried_does_not_reopen_a_closed_client(api: Api) -> None:
+    """Rule 14: its next try raises RuntimeError, and no session is left open."""
+    api.script.append(web.Response(status=503, headers={"Retry-After": "0.2"}))
+    client = api.client()
+    call = asyncio.ensure_future(client.get("/x"))
+    while not api.seen:
+        await asyncio.sleep(0)
+    await client.aclose()
+    with pytest.raises(RuntimeError, match="closed"):
+        await call
+
+
+class DictStore(dict[str, Token]):
+    """A user's store that is empty, hence falsy."""
+
+    async def load(self, account: str) -> Token | None:
+        return self.get(account)
+
+    async def save(self, account: str, token: Token) -> None:
+        self[account] = token
+
+    async def delete(self, account: str) -> None:
+        self.pop(account, None)
+
+    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
+
+
+async def test_empty_store_is_a_store(api: Api) -> None:
+    """A store is used whatever bool() says of it."""
+    store = DictStore()
+    async with api.client(store=store) as client:
+        await client.get("/x")
+    assert "token-1" == store["jane@api"].value
+
+
+def test_bad_proxy(api_flow: ApiFlow) -> None:
+    """A proxy that can't be right is refused when the client is made."""
+    for proxy in ("proxy:8080", "http://[", 5):
+        with pytest.raises(ConfigurationError, match="proxy"):
+            ApiClient(api_flow, JANE, proxy=proxy)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.fixture
+def api_flow() -> ApiFlow:
+    return ApiFlow("https://api.example/base")
+
+
+class TellingFlow(ApiFlow):
+    """Know a refusal by its body."""
+
+    def rejects(self, response: Response) -> bool:
+        return b"token_expired" in (response.body or b"")
+
+
+async def test_refusal_that_only_the_flow_knows(api: Api) -> None:
+    """DESIGN 6: a flow may reject a 200; if that does not end, it is Unauthorized."""
+    api.flow = TellingFlow(api.url)
+    api.script.extend(web.json_response({"error": "token_expired"}) for _ in range(3))
+    async with api.client() as client:
+        with pytest.raises(Unauthorized, match=r"a renewed token was refused as well$"):
+            await client.get("/x")

@@ -1,6 +1,7 @@
 """Asking a secret manager, and a person (DESIGN, rules 5, 10a)."""
 
 import asyncio
+import gc
 from collections.abc import Mapping
 
 import pytest
@@ -336,3 +337,100 @@ async def test_person_who_ignores_being_sent_away(world: World) -> None:
         await world.source(credentials, policy=RefreshPolicy(deadline=0.01)).token()
     stubborn.set()
     await settle()
+
+
+@pytest.mark.parametrize("ending", ["aclose", "logout"])
+async def test_challenge_that_comes_up_while_leaving_asks_nobody(world: World, ending: str) -> None:
+    """Rule 10a: nobody is asked any more once aclose() or logout() waits."""
+    world.vendor.asks = "CODE_PLEASE"
+    asked: list[bool] = []
+
+    async def on_challenge(challenge: Challenge) -> Mapping[str, str]:
+        del challenge
+        asked.append(True)
+        return {"CODE": "123456"}
+
+    source = world.source(on_challenge=on_challenge)
+    gate = world.vendor.gate("login")
+    call = asyncio.ensure_future(source.token())
+    await gate.arrived.wait()
+    leaving = asyncio.ensure_future(getattr(source, ending)())
+    await settle()
+    gate.open()
+    await leaving
+    with pytest.raises(ChallengeRequired):
+        await call
+    assert [] == asked
+
+
+async def test_close_leaves_the_others_person_alone(world: World) -> None:
+    """Rules 2, 10a: another source of the account still waits for that answer."""
+    world.vendor.asks = "CODE_PLEASE"
+    asked, thought = asyncio.Event(), asyncio.Event()
+
+    async def on_challenge(challenge: Challenge) -> Mapping[str, str]:
+        del challenge
+        asked.set()
+        await thought.wait()
+        return {"CODE": "123456"}
+
+    first, second = world.source(), world.source(on_challenge=on_challenge)
+    await first.person_gone()
+    call = asyncio.ensure_future(second.token())
+    await asked.wait()
+    first.person_seconds  # noqa: B018  it attaches the source
+    closing = asyncio.ensure_future(first.aclose())
+    await settle()
+    thought.set()
+    assert (await call).value
+    await closing
+
+
+async def test_answers_are_no_tasks_result(world: World) -> None:
+    """DESIGN 7: asyncio's debug log prints results of tasks: an answer is none."""
+    world.vendor.asks = "CODE_PLEASE"
+    tasks: list[asyncio.Task[object] | None] = []
+
+    async def on_challenge(challenge: Challenge) -> Mapping[str, str]:
+        del challenge
+        tasks.append(asyncio.current_task())
+        return {"CODE": "123456"}
+
+    await world.source(on_challenge=on_challenge).token()
+    assert "123456" not in repr(tasks)
+    assert "result=None" in repr(tasks)
+
+
+async def test_callable_that_refuses_by_itself_pauses(world: World) -> None:
+    """Rules 5, 9: a secret manager that says InvalidCredentials is not asked for every call."""
+    asked: list[bool] = []
+
+    async def credentials() -> Credentials:
+        asked.append(True)
+        message = "no such user"
+        raise InvalidCredentials(message)
+
+    source = world.source(credentials)
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            await source.token()
+    assert 1 == len(asked)
+
+
+async def test_callable_that_turns_its_end_into_an_error(world: World) -> None:
+    """Nothing of it is left for the loop to complain about."""
+    caught: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: caught.append(context))
+
+    async def credentials() -> Credentials:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError from None
+        return JANE
+
+    with pytest.raises(RequestTimeout):
+        await world.source(credentials, policy=RefreshPolicy(deadline=0.01)).token()
+    gc.collect()
+    await settle()
+    assert [] == caught

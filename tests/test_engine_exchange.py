@@ -24,6 +24,9 @@ LOST = TransportError("POST /token: the connection was lost")
 NOT_SENT = TransportError("POST /token: can't connect", False)
 TIMED_OUT = RequestTimeout("POST /token: no answer in time")
 UNREADABLE = ProtocolError("POST /token: the answer is not proper HTTP")
+NO_JSON = ProtocolError("POST /token: the answer is not JSON")
+BUSY = AuthServiceUnavailable("POST /token: 503", "Busy", "MARK")
+REFUSED = ReauthenticationRequired("POST /token: 400", "Refused")
 HANG = object()
 LONG = 60.0
 
@@ -70,11 +73,11 @@ def refresh(*requests: Request) -> Callable[[], Flow[bytes | None]]:
 
 def judged(response: Response) -> bytes | None:
     if response.status >= 500:
-        raise AuthServiceUnavailable("POST /token: 503", "Busy", "MARK")
+        raise BUSY
     if response.status >= 400:
-        raise ReauthenticationRequired("POST /token: 400", "Refused")
+        raise REFUSED
     if response.body == b"unreadable":
-        raise ProtocolError("POST /token: the answer is not JSON")
+        raise NO_JSON
     return response.body
 
 
@@ -103,7 +106,9 @@ async def test_a_flow_without_requests() -> None:
     assert [] == vendor.seen
 
 
-@pytest.mark.parametrize("trouble", [LOST, TIMED_OUT, UNREADABLE, GARBLED], ids=["lost", "timeout", "no HTTP", "no JSON"])
+@pytest.mark.parametrize(
+    "trouble", [LOST, TIMED_OUT, UNREADABLE, GARBLED], ids=["lost", "timeout", "no HTTP", "no JSON"]
+)
 async def test_a_lost_answer_is_asked_for_once_more(trouble: object) -> None:
     """A refresh that was sent and has no readable answer is sent once more at once (rule 9a)."""
     vendor = Vendor(trouble, OK)
@@ -111,7 +116,9 @@ async def test_a_lost_answer_is_asked_for_once_more(trouble: object) -> None:
     assert ["POST /token"] * 2 == vendor.seen
 
 
-@pytest.mark.parametrize("trouble", [LOST, TIMED_OUT, UNREADABLE, GARBLED], ids=["lost", "timeout", "no HTTP", "no JSON"])
+@pytest.mark.parametrize(
+    "trouble", [LOST, TIMED_OUT, UNREADABLE, GARBLED], ids=["lost", "timeout", "no HTTP", "no JSON"]
+)
 async def test_once_more_and_no_more(trouble: object) -> None:
     """The repeat is the last: what it ends with is what callers get (rule 9a)."""
     vendor = Vendor(trouble, trouble)
@@ -150,7 +157,7 @@ async def test_an_unreadable_refusal_is_not_repeated() -> None:
 
     def flow() -> Flow[bytes | None]:
         yield post()
-        raise ProtocolError("POST /token: the answer (502) is not JSON")
+        raise NO_JSON
 
     vendor = Vendor(Response(502), OK)
     with pytest.raises(ProtocolError):
@@ -214,7 +221,7 @@ async def test_both_tries_together_have_one_deadline() -> None:
 async def test_the_deadline_is_for_all_requests() -> None:
     """A flow's requests share the deadline, which begins when the exchange does."""
     vendor = Vendor(OK, HANG)
-    with pytest.raises(RequestTimeout, match="^POST /b "):
+    with pytest.raises(RequestTimeout, match=r"^POST /b "):
         await Exchange(vendor, 0.02).run(refresh(post("/a"), post("/b"))())
 
 

@@ -40,8 +40,8 @@ class Person:
         return "answer"
 
 
-async def test_the_ended_task_comes_back() -> None:
-    """Result and exception are in the task, for whoever asked to look at."""
+async def test_the_reply_comes_back() -> None:
+    """What a callable gave, or raised, is in the reply, which shows nothing of it."""
 
     async def good() -> str:
         return "answer"
@@ -49,8 +49,12 @@ async def test_the_ended_task_comes_back() -> None:
     async def bad() -> str:
         raise KeyError
 
-    assert "answer" == (await Foreign(account()).run(good, LONG)).result()
-    assert isinstance((await Foreign(account()).run(bad, None)).exception(), KeyError)
+    reply = await Foreign(account()).run(good, LONG)
+    assert ("answer", True, None) == (reply.value, reply.returned, reply.error)
+    assert "answer" not in f"{reply!r}{reply}"
+    reply = await Foreign(account()).run(bad, None)
+    assert isinstance(reply.error, KeyError)
+    assert not reply.returned
 
 
 async def test_a_context_of_its_own() -> None:
@@ -62,7 +66,7 @@ async def test_a_context_of_its_own() -> None:
         assert task is not None
         return f"{request_id.get()} {task.get_name()}"
 
-    assert "none vendorauth callable" == (await Foreign(account()).run(look, LONG)).result()
+    assert "none vendorauth callable" == (await Foreign(account()).run(look, LONG)).value
 
 
 async def test_too_long() -> None:
@@ -103,7 +107,8 @@ async def test_a_person_can_be_sent_away() -> None:
     await person.begun.wait()
     assert one.person is not None
     one.person.cancel()
-    assert (await task).cancelled()
+    reply = await task
+    assert (False, None) == (reply.returned, reply.error)
     assert one.person is None
 
 
@@ -114,7 +119,7 @@ async def test_a_secret_manager_is_no_person() -> None:
     await person.begun.wait()
     assert one.person is None
     person.go.set()
-    assert "answer" == (await task).result()
+    assert "answer" == (await task).value
 
 
 async def test_from_inside() -> None:
@@ -129,7 +134,7 @@ async def test_from_inside() -> None:
         return await asyncio.create_task(call())
 
     for work in (call, in_a_task):
-        error = (await Foreign(one).run(work, LONG)).exception()
+        error = (await Foreign(one).run(work, LONG)).error
         assert isinstance(error, RuntimeError)
         assert "called from inside on_challenge or a credentials callable, which this call would wait for" == str(error)
 
@@ -150,6 +155,6 @@ async def test_from_elsewhere() -> None:
         later.append(asyncio.create_task(call_later()))
         return "fine"
 
-    assert "fine" == (await Foreign(one).run(work, LONG)).result()
+    assert "fine" == (await Foreign(one).run(work, LONG)).value
     gate.set()
     await later[0]

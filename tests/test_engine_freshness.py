@@ -19,9 +19,7 @@ POLICY = RefreshPolicy()
 LIVES = st.floats(0, 1e7)
 OFFSETS = st.floats(-1e7, 1e7)
 DRAWS = st.floats(0, 1, exclude_max=True)
-POLICIES = st.builds(
-    RefreshPolicy, leeway=st.floats(0, 1e6), ahead=st.floats(0, 1), jitter=st.floats(0, 1)
-)
+POLICIES = st.builds(RefreshPolicy, leeway=st.floats(0, 1e6), ahead=st.floats(0, 1), jitter=st.floats(0, 1))
 
 
 def token(life: float | None, *, issued: float = 0.0) -> Token:
@@ -117,10 +115,7 @@ def test_the_clock_jumps_back_afterwards() -> None:
 def test_never_handed_out_after_its_end(
     life: float, issued: float, seen: float, elapsed: float, jump: float, draw: float, policy: RefreshPolicy
 ) -> None:
-    """
-    Whatever the clocks did, a token is over once the wall clock has reached its end (pitfall 41), and once it has been
-    held for as long as the vendor gave it (rule 11).
-    """
+    """Whatever the clocks did, a token is over at its end by the wall clock, or held as long as it lives (rule 11)."""
     one = token(life, issued=issued)
     assert one.expires_at is not None
     now = Moment(WALL + seen, 50.0)

@@ -15,12 +15,14 @@ from vendorauth import (
     Flow,
     InvalidCredentials,
     LoginRefused,
+    MemoryTokenStore,
     PasswordCredentials,
     RefreshTokenCredentials,
     Request,
     StoreUnavailable,
     Token,
     TokenSource,
+    TransportError,
 )
 
 ACCOUNT = "jane@vendor"
@@ -312,3 +314,51 @@ async def test_right_password_after_a_refusal_forgets_it(world: World) -> None:
     assert await world.store.load(f"{ACCOUNT}|refused") is not None
     await source.renew(token)
     assert await world.store.load(f"{ACCOUNT}|refused") is None
+
+
+async def test_siblings_login_ends_the_pause_here(world: World) -> None:
+    """Rules 9b, 10: after somebody else has logged in with them, the credentials are good again here too."""
+    other = PasswordCredentials("jane", "wr0ng")
+    source, sibling = world.source(WRONG), world.source(other, store=Sharing(world.store))
+    await refused(source)
+    world.vendor.passwords.add(WRONG.password)
+    await sibling.login()
+    world.clock.advance(1)
+    token = await source.token()
+    world.vendor.refresh_tokens.clear()
+    assert (await source.renew(token)).is_newer_than(token)
+
+
+class Sharing(WrappedStore):
+    """Be another process's object for the same store."""
+
+    def __init__(self, inner: MemoryTokenStore) -> None:
+        super().__init__()
+        self.inner = inner
+
+
+async def test_lost_answer_about_a_password_is_not_asked_for_again(world: World) -> None:
+    """Rules 9a, 10: the repeat is for refresh tokens; a password is sent once."""
+    source = every_request(world)
+    token = await source.token()
+    world.vendor.script["login"].append("lost")
+    with pytest.raises(TransportError):
+        await source.renew(token)
+    assert 1 == world.vendor.count["login"]
+
+
+async def test_record_of_a_clock_that_was_ahead_is_replaced(world: World) -> None:
+    """Rule 10: a refusal is saved over an older record of a higher generation."""
+    token = Token(value="", issued_at=world.clock.now(), generation=10**15, details={"salt": "é", "hash": "é"})
+    await world.store.save(f"{ACCOUNT}|refused", token)
+    await refused(world.source(WRONG))
+    await refused(world.source(PasswordCredentials("jane", "wr0ng"), store=Sharing(world.store)))
+    assert 1 == world.vendor.count["login"]
+
+
+async def test_record_with_an_odd_hash_stops_nobody(world: World) -> None:
+    """A hash that is none matches nothing."""
+    details = {"salt": "é", "hash": "é", "until": 1e12, "pause": 300.0}
+    token = Token(value="", issued_at=world.clock.now(), generation=1, details=details)
+    await world.store.save(f"{ACCOUNT}|refused", token)
+    await world.source().token()

@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from _raw import RawServer, Step, head_of, http
 from yarl import URL
 
+from _raw import RawServer, Step, head_of, http
 from vendorauth.engine import sessions as module
 from vendorauth.engine.sessions import USER_AGENT, Sessions
 from vendorauth.errors import ConfigurationError
@@ -38,7 +38,9 @@ async def server() -> AsyncIterator[RawServer]:
 
 async def get(sessions: Sessions, url: str, **headers: str) -> int:
     """Send a GET and read its answer."""
-    async with await sessions.send("GET", URL(url), {name.replace("_", "-"): text for name, text in headers.items()}) as answer:
+    async with await sessions.send(
+        "GET", URL(url), {name.replace("_", "-"): text for name, text in headers.items()}
+    ) as answer:
         await answer.read()
         return answer.status
 
@@ -92,7 +94,7 @@ async def test_what_is_not_taken_from_a_lent_session(server: RawServer) -> None:
     await lent.close()
 
 
-@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*deprecated and will be removed:DeprecationWarning")
 async def test_a_lent_sessions_auth(server: RawServer) -> None:
     """Basic auth of a lent session does not go out in place of our header, or with it."""
     lent = aiohttp.ClientSession(auth=aiohttp.BasicAuth("jane", "MARK"))
@@ -133,18 +135,20 @@ async def test_a_lent_session_that_is_closed(server: RawServer) -> None:
     await get(sessions, f"{server.origin}/x")
     await lent.close()
     for one in (sessions, Sessions(lent)):
-        with pytest.raises(ConfigurationError, match="^the session that was lent to this client is closed$"):
+        with pytest.raises(ConfigurationError, match=r"^the session that was lent to this client is closed$"):
             await get(one, f"{server.origin}/x")
     await sessions.close()
 
 
 async def test_closing(server: RawServer) -> None:
-    """Closed, it holds nothing; closing twice is fine, and the next request opens it again."""
+    """Closed, it holds nothing and opens nothing until it is opened again; closing twice is fine."""
     sessions = Sessions()
-    await sessions.close()
     await get(sessions, f"{server.origin}/x")
     await sessions.close()
     await sessions.close()
+    with pytest.raises(RuntimeError, match=r"^this client is closed; enter it again with `async with`$"):
+        await get(sessions, f"{server.origin}/x")
+    sessions.reopen()
     assert 200 == await get(sessions, f"{server.origin}/x")
     await sessions.close()
     assert 2 == server.connections
@@ -159,7 +163,8 @@ async def test_never_closed(server: RawServer) -> None:
     """Dropped without having been closed, it warns (pitfall 48)."""
     sessions = Sessions()
     await get(sessions, f"{server.origin}/x")
-    with pytest.warns(ResourceWarning) as seen:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
         del sessions
         gc.collect()
     assert "a vendorauth client was never closed: use `async with` or aclose()" in [str(one.message) for one in seen]
@@ -183,6 +188,7 @@ def test_a_later_event_loop() -> None:
     sessions = Sessions()
 
     async def once(*, close: bool) -> int:
+        sessions.reopen()
         async with RawServer() as server:
             status = await get(sessions, f"{server.origin}/x")
             if close:
@@ -195,6 +201,16 @@ def test_a_later_event_loop() -> None:
 
 
 # Proxies.
+
+
+@pytest.mark.parametrize("proxy", ["", "proxy.example", "//proxy.example", "http://", "http://[::1", 5, None])
+def test_what_is_no_proxy(proxy: Any) -> None:
+    """A proxy that can't be right is told when the client is made; none is none."""
+    if proxy is None:
+        assert Sessions(proxy=proxy)._proxy_for(URL("http://a.example")) is None
+        return
+    with pytest.raises(ConfigurationError, match=r"^proxy must be an absolute URL$"):
+        Sessions(proxy=proxy)
 
 
 async def asked_through(proxy: RawServer, sessions: Sessions) -> list[bytes]:
@@ -272,7 +288,7 @@ async def test_netrc_is_not_sent(
 
 
 async def test_no_timeouts_of_its_own(server: RawServer) -> None:
-    """aiohttp's five minutes do not count: whoever sends keeps the time of a whole call."""
+    """The five minutes of aiohttp do not count: whoever sends keeps the time of a whole call."""
     sessions = Sessions()
     await get(sessions, f"{server.origin}/x")
     session: Any = sessions._session

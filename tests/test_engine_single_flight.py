@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vendorauth.engine.single_flight import Flight, Kind, Outcome, SingleFlight
+from vendorauth.engine.single_flight import Flight, Kind, Outcome, SingleFlight, _place
 from vendorauth.errors import AuthServiceUnavailable, ProtocolError, RequestTimeout
 from vendorauth.tokens import Token
 
@@ -153,6 +153,27 @@ async def test_a_foreign_exception() -> None:
     assert __file__ in str(error)
     assert "MARK" not in f"{error!r}"
     assert (None, None) == (error.__cause__, error.__context__)
+
+
+def test_an_exception_without_a_place() -> None:
+    """An exception that was never raised has no place to tell."""
+    assert "an unknown place" == _place(KeyError("MARK"))
+
+
+async def test_settling_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Should settling have a bug, the loop tells of it, and nobody waits for ever."""
+
+    async def work() -> Token | None:
+        return TOKEN
+
+    def settle(_: Outcome) -> None:
+        raise ZeroDivisionError
+
+    flights = SingleFlight()
+    assert Outcome(token=TOKEN) == await flights.start(Kind.RENEWAL, work(), settle).outcome()
+    assert flights.current is None
+    await asyncio.sleep(0)
+    assert ["asyncio"] == [one.name for one in caplog.records]
 
 
 @pytest.mark.parametrize("error", [RequestTimeout("no"), KeyError("MARK")])

@@ -5,14 +5,19 @@ import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from datetime import datetime
 
+import attrs
 import pytest
 
 from _stores import WrappedStore
-from _vendor import JANE, World, settle
+from _vendor import JANE, VendorFlow, World, settle
 from vendorauth import (
     AuthServiceUnavailable,
+    Challenge,
+    Credentials,
     CredentialsSource,
+    Flow,
     MemoryTokenStore,
     PasswordCredentials,
     ReauthenticationRequired,
@@ -21,8 +26,11 @@ from vendorauth import (
     Renewed,
     Response,
     Token,
+    TokenSource,
     TransportError,
 )
+from vendorauth.engine import source as engine_source
+from vendorauth.engine import vault
 
 AGEING = 3300.0
 STALE = 3550.0
@@ -577,3 +585,113 @@ async def test_nothing_stored_and_nothing_to_log_in_with(world: World) -> None:
     assert "ReauthenticationRequired" == source.status().error
     with pytest.raises(ReauthenticationRequired):
         await source.login()
+
+
+async def test_renew_of_a_token_from_the_future_is_one_renewal(world: World) -> None:
+    """Rules 2, 12: whatever generation was refused, the new token is above it, and no caller asks twice."""
+    source = world.source()
+    token = await source.token()
+    later = attrs.evolve(token, generation=token.generation + 10**9)
+    renewed = await source.renew(later)
+    assert renewed.is_newer_than(later)
+    assert 1 == world.vendor.count["refresh"]
+
+
+async def test_logged_out_stays_logged_out_when_entered_again(world: World) -> None:
+    """Rule 14: also after aclose(), and with a clock that was set back."""
+    source = world.source()
+    token = await source.token()
+    await source.logout()
+    await source.aclose()
+    world.clock.step(-30.0)
+    async with source:
+        with pytest.raises(ReauthenticationRequired, match="logged out"):
+            await source.renew(token)
+        assert (await source.token()).generation > token.generation
+
+
+async def test_living_token_waits_for_no_look_at_the_store(world: World) -> None:
+    """Rules 7, 9b: the store is read for those who would get an error; a hung one holds up nobody else."""
+    source = world.source()
+    old = await source.token()
+    world.clock.advance(STALE)
+    world.vendor.script["refresh"].append(FAILING)
+    assert old is await source.token()
+    source._setup.vault.store.load = _hang  # type: ignore[method-assign]  # a store that hangs from now on
+    assert old is await source.token()
+
+
+async def _hang(account: str) -> Token | None:
+    await asyncio.Event().wait()
+    return None
+
+
+async def test_look_at_a_hung_store_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 9b: callers wait for a look for two seconds at most; aclose() waits for its end."""
+    assert 2.0 == engine_source.LOOK_WITHIN
+    monkeypatch.setattr(engine_source, "LOOK_WITHIN", 0.01)
+    monkeypatch.setattr(vault, "PATIENCE", 0.05)
+    world.vendor.script["login"].append(FAILING)
+    store = CountingStore()
+    source = world.source(store=store)
+    with pytest.raises(AuthServiceUnavailable):
+        await source.token()
+    store.load = _hang  # type: ignore[method-assign]  # a store that hangs from now on
+    with pytest.raises(AuthServiceUnavailable):
+        await source.token()
+    await source.aclose()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("vendorauth")]
+
+
+async def test_login_without_credentials_spoils_nothing(world: World) -> None:
+    """Rule 9: it fails at once, and a stored refresh token goes on working."""
+    await world.source().token()
+    source = world.source(None)
+    old = await source.token()
+    with pytest.raises(ReauthenticationRequired, match="no credentials"):
+        await source.login()
+    assert (await source.renew(old)).is_newer_than(old)
+
+
+async def test_close_from_another_loop(world: World) -> None:
+    """Rule 15: aclose() from a second living loop raises, and closes nothing here."""
+    source = world.source()
+    token = await source.token()
+
+    async def close() -> None:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await source.aclose()
+
+    await asyncio.to_thread(asyncio.run, close())
+    assert token is await source.token()
+
+
+class ConfusedFlow(VendorFlow):
+    """Fail with an error that can't be worked with."""
+
+    def login(self, credentials: Credentials, *, now: datetime) -> Flow[Token | Challenge]:
+        message = "try later"
+        raise AuthServiceUnavailable(message, None, None, "soon")  # type: ignore[arg-type]  # that is the point
+        yield
+
+
+async def test_waiters_are_told_whatever_goes_wrong(world: World) -> None:
+    """Rule 2: even where an error can't be dealt with, nobody waits for ever."""
+    caught: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: caught.append(context["exception"]))
+    source = TokenSource(ConfusedFlow(), JANE, store=world.store, send=world.vendor.send)
+    with pytest.raises(AuthServiceUnavailable, match="try later"):
+        await source.token()
+    assert [TypeError] == [type(error) for error in caught]
+
+
+async def test_fresh_again_after_a_pause(world: World) -> None:
+    """Rule 1: once a failed login's pause is over, the fresh path is as short as before."""
+    source = world.source()
+    await source.token()
+    world.vendor.script["login"].append(FAILING)
+    with pytest.raises(AuthServiceUnavailable):
+        await source.login()
+    world.clock.advance(2.0)
+    token = await source.token()
+    assert token is source.fresh()

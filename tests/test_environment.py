@@ -23,7 +23,7 @@ def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is not set, or empty, is named in the error."""
     for _ in range(2):
         assert optional("VENDOR", "BASE_URL") is None
-        with pytest.raises(ConfigurationError, match="^the environment variable VENDOR_BASE_URL is not set$"):
+        with pytest.raises(ConfigurationError, match=r"^the environment variable VENDOR_BASE_URL is not set$"):
             required("VENDOR", "BASE_URL")
         monkeypatch.setenv("VENDOR_BASE_URL", "")
 
@@ -38,9 +38,7 @@ def test_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         (PasswordCredentials("a", "b"), {"REFRESH_TOKEN": "", "USERNAME": "a", "PASSWORD": "b"}),
     ],
 )
-def test_credentials(
-    expected: Credentials | None, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials(expected: Credentials | None, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A refresh token comes first, then user name and password; without any there are no credentials."""
     for name, value in variables.items():
         monkeypatch.setenv(f"VENDOR_{name}", value)

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,7 +68,9 @@ ALL: list[tuple[type[VendorAuthError], tuple[Any, ...], dict[str, Any], bool]] =
     (StoreLockTimeout, ("no",), {}, True),
     (StoreUnavailable, ("no",), {}, True),
 ]
-EACH = pytest.mark.parametrize(("kind", "arguments", "attributes", "temporary"), ALL, ids=[one.__name__ for one, *_ in ALL])
+EACH = pytest.mark.parametrize(
+    ("kind", "arguments", "attributes", "temporary"), ALL, ids=[one.__name__ for one, *_ in ALL]
+)
 
 
 def drawn() -> dict[str, str]:
@@ -166,12 +169,31 @@ def test_own_copy_keeps_the_cause() -> None:
     """The cause goes along; what was being handled where the copy is raised is not shown as its context."""
     error = StoreUnavailable("no")
     error.__cause__ = OSError("disk")
-    try:
-        raise KeyError
-    except KeyError:
-        twin = raised(error)
+    twin = VendorAuthError()
+    with suppress(KeyError):
+        try:
+            dict[str, int]().pop("missing")
+        finally:
+            twin = raised(error)
+    assert isinstance(twin.__context__, KeyError)
     assert error.__cause__ is twin.__cause__
     assert "KeyError" not in "".join(traceback.format_exception(twin))
+
+
+class TheirError(StoreError):
+    """A user's own, whose constructor takes something else than what it hands on."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"no store at {host}")
+        self.port = port
+
+
+def test_own_copy_of_a_users_error() -> None:
+    """A subclass that can't be copied in the ordinary way (gotcha: pickles, does not unpickle) is copied all the same."""
+    error = TheirError("localhost", 6379)
+    twin = own_copy(error)
+    assert (TheirError, 6379, "no store at localhost") == (type(twin), twin.port, str(twin))
+    assert twin is not error
 
 
 def test_own_copy_is_independent() -> None:

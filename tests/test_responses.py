@@ -24,7 +24,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def answer(body: bytes | None = b"", status: int = 200, **headers: str) -> ApiResponse:
-    return ApiResponse(Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, body), "GET /x")
+    return ApiResponse(
+        Response(status, {name.replace("_", "-"): text for name, text in headers.items()}, body), "GET /x"
+    )
 
 
 def test_what_there_is() -> None:
@@ -61,7 +63,7 @@ def test_no_body() -> None:
 )
 def test_request_id(expected: str | None, headers: dict[str, str]) -> None:
     """What the vendor's support asks for, under whichever of its names."""
-    assert expected == request_id(answer(**headers).message)
+    assert expected == request_id(answer(b"", 200, **headers).message)
 
 
 def test_json() -> None:

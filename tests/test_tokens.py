@@ -19,7 +19,9 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001  what is refused
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 TIMES = st.none() | st.datetimes(timezones=st.just(UTC))
-PLAIN = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
+PLAIN = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
+)
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3))
 CHALLENGES = st.builds(
     Challenge,
@@ -33,7 +35,8 @@ CHALLENGES = st.builds(
 
 
 def token(**changes: Any) -> Token:
-    return Token(**({"value": "MARK-value", "issued_at": NOW} | changes))
+    fields: dict[str, Any] = {"value": "MARK-value", "issued_at": NOW}
+    return Token(**(fields | changes))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_challenge_hides_its_hidden_part() -> None:
 
 def test_challenge_times_are_aware() -> None:
     """A naive end is refused."""
-    with pytest.raises(ValueError, match="^expires_at must be an aware datetime$"):
+    with pytest.raises(ValueError, match=r"^expires_at must be an aware datetime$"):
         Challenge(name="X", account="jane", expires_at=NAIVE)
 
 
@@ -145,10 +148,11 @@ def read(text: str) -> Challenge | None:
     """Read *text*; where that fails, make sure that the error says nothing of it."""
     try:
         return Challenge.from_json(text)
-    except ValueError as error:
-        assert "this is not a challenge that Challenge.to_json() wrote" == str(error)
-        assert (None, None) == (error.__cause__, error.__context__)
-        return None
+    except ValueError as caught:
+        error = caught
+    assert "this is not a challenge that Challenge.to_json() wrote" == str(error)
+    assert (None, None) == (error.__cause__, error.__context__)
+    return None
 
 
 @given(st.text())
@@ -157,7 +161,14 @@ def test_any_text_is_a_challenge_or_a_value_error(text: str) -> None:
     read(text)
 
 
-WRITTEN = {"name": "X", "account": "jane", "fields": ["a"], "hint": "", "expires_at": None, "hidden": {}}
+WRITTEN: dict[str, Any] = {
+    "name": "X",
+    "account": "jane",
+    "fields": ["a"],
+    "hint": "",
+    "expires_at": None,
+    "hidden": {},
+}
 
 
 @given(st.sampled_from(sorted(WRITTEN)), VALUES)

@@ -31,7 +31,7 @@ ROOT = URL("https://api.example.com")
     ],
 )
 def test_good_base_urls(expected: str, text: str) -> None:
-    """https anywhere and http on loopback are fine, as text and as URL; slashes at the end and default ports go."""
+    """Fine are https anywhere and http on loopback, as text and as URL; slashes at the end and default ports go."""
     assert URL(expected) == checked_base_url(text) == checked_base_url(URL(text))
     assert not str(checked_base_url(text)).endswith("/")
 
@@ -73,7 +73,7 @@ def test_good_base_urls(expected: str, text: str) -> None:
 )
 def test_bad_base_urls(text: str) -> None:
     """What can't be right is refused when the client is made, without showing a password that was put into it."""
-    with pytest.raises(ConfigurationError, match="^the base URL ") as caught:
+    with pytest.raises(ConfigurationError, match=r"^the base URL ") as caught:
         checked_base_url(text)
     assert "MARK" not in str(caught.value)
     assert (None, None) == (caught.value.__cause__, caught.value.__context__)
@@ -94,7 +94,7 @@ def test_plain_http_with_consent() -> None:
 
 
 def test_consent_is_not_asked_for_nothing() -> None:
-    """https and loopback give no warning, with consent neither."""
+    """With https and on loopback there is no warning, with consent neither."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         checked_base_url("https://api.example.com", allow_http=True)
@@ -129,7 +129,7 @@ def test_is_loopback(expected: bool, host: str) -> None:
         ("https://api.example.com/latest/x", "/x"),
         ("https://api.example.com/latest/x", "x"),
         ("https://api.example.com/latest/x/", "/x/"),
-        ("https://api.example.com/latest/", ""),
+        ("https://api.example.com/latest", ""),
         ("https://api.example.com/latest/", "/"),
         ("https://api.example.com/latest/x?a=1&b=../..&c=..", "/x?a=1&b=../..&c=%2e%2e"),
         ("https://api.example.com/latest/x?to=https://evil.example", "/x?to=https://evil.example"),
@@ -149,8 +149,10 @@ def test_good_paths(expected: str, path: str) -> None:
 
 
 def test_the_default_port_is_the_same_origin() -> None:
-    """An absolute URL that spells the default port out is of the same origin."""
-    assert BASE.origin() == join(BASE, "https://api.example.com:443/x").origin()
+    """An absolute URL that spells the default port out is of the same origin; with that of http it is not."""
+    assert "https://api.example.com/x" == str(join(BASE, "https://api.example.com:443/x"))
+    with pytest.raises(ConfigurationError):
+        join(BASE, "https://api.example.com:80/x")
 
 
 def test_a_base_without_a_path() -> None:
@@ -186,14 +188,31 @@ def test_a_base_without_a_path() -> None:
 )
 def test_other_origins(path: str) -> None:
     """No spelling of another origin gets the token: a ConfigurationError before anything is sent."""
-    with pytest.raises(ConfigurationError, match="^the path (leads to another origin|can't be made a URL)"):
+    with pytest.raises(ConfigurationError, match=r"^the path (leads to another origin|can't be made a URL)"):
         join(BASE, path)
 
 
 @pytest.mark.parametrize(
     "path",
-    ["..", "/..", "/../x", "/a/../../x", "a/.", "./a", "/%2e%2e/x", "/%2E./x", "/.%2e", "/a%2f..%2fx", "/a/..%2fx"]
-    + ["/a%5c..%5cx", "/..%5c", "https://api.example.com/latest/../x", "https://api.example.com/%2e%2e/x"],
+    [
+        "..",
+        "/..",
+        "/..;x/a",
+        "/.;",
+        "/../x",
+        "/a/../../x",
+        "a/.",
+        "./a",
+        "/%2e%2e/x",
+        "/%2E./x",
+        "/.%2e",
+        "/a%2f..%2fx",
+        "/a/..%2fx",
+        "/a%5c..%5cx",
+        "/..%5c",
+        "https://api.example.com/latest/../x",
+        "https://api.example.com/%2e%2e/x",
+    ],
 )
 def test_dot_segments(path: str) -> None:
     """Dot segments would lead out of the base's path: refused however they are encoded (yarl folds them)."""
@@ -201,17 +220,19 @@ def test_dot_segments(path: str) -> None:
         join(BASE, path)
 
 
-@pytest.mark.parametrize("path", ["/x#y", "#", "/a b", "/a\nb", "/a\r\nHost: evil", "/\x00", "\t/x", "/\\evil", "\\\\evil", "/\x7f"])
+@pytest.mark.parametrize(
+    "path", ["/x#y", "#", "/a b", "/a\nb", "/a\r\nHost: evil", "/\x00", "\t/x", "/\\evil", "\\\\evil", "/\x7f"]
+)
 def test_what_no_path_has(path: str) -> None:
     """Blanks, controls, backslashes and fragments are refused before anything looks at the rest."""
     with pytest.raises(ConfigurationError, match="must not have blanks, controls, backslashes or a fragment"):
         join(BASE, path)
 
 
-PIECES = st.sampled_from(
-    ["/", "//", ".", "..", "%2e", "%2E", "%2f", "%5c", "%00", "%", "?", "&", "=", ":", "@", "[", "]", "https:", "http:"]
-    + ["api.example.com", "evil.example", ":443", "latest", "a", "ü", "。", "．．", "／", ";", "%25", "2e", "\ud800"]  # noqa: RUF001
-)
+SIGNS = ["/", "//", ".", "..", "%2e", "%2E", "%2f", "%5c", "%00", "%", "?", "&", "=", ":", "@", "[", "]", ";", "%25"]
+WORDS = ["https:", "http:", "api.example.com", "evil.example", ":443", "latest", "a", "2e", "\ud800"]
+LOOK_ALIKES = ["ü", "。", "．．", "／"]  # noqa: RUF001  what IDNA and NFKC fold
+PIECES = st.sampled_from([*SIGNS, *WORDS, *LOOK_ALIKES])
 PATHS = st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=20)
 
 
@@ -224,7 +245,7 @@ def test_no_path_leaves_the_origin(path: str, base: URL) -> None:
         url = join(base, path)
     except ConfigurationError:
         return
-    assert base.origin() == url.origin()
+    assert (base.scheme, base.host, base.port) == (url.scheme, url.host, url.port)
     assert (None, None, "") == (url.user, url.password, url.fragment)
 
 
@@ -237,5 +258,5 @@ def test_no_relative_path_leaves_the_base(path: str, base: URL) -> None:
         return
     if path.lower().startswith(f"{base.scheme}:"):
         return  # an absolute URL of the same origin
-    assert url.raw_path.startswith(f"{base.raw_path}/")
+    assert url.raw_path == base.raw_path or url.raw_path.startswith(f"{base.raw_path}/")
     assert not {".", ".."} & set(url.path.replace("\\", "/").split("/"))

@@ -14,7 +14,6 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from vendorauth.engine.source import TokenSource
 from vendorauth.errors import ConfigurationError, RequestTimeout
 from vendorauth.tokens import JSON
 
@@ -67,8 +66,8 @@ class Call:
 
     @property
     def safe(self) -> bool:
-        """Whether sending it twice changes nothing: GET, HEAD."""
-        return self.method in _SAFE
+        """Whether sending it twice is possible and changes nothing: GET, HEAD."""
+        return self.replayable and self.method in _SAFE
 
 
 def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOptions) -> Call:
@@ -81,7 +80,7 @@ def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOp
     if not options.keys() <= _OPTIONS:
         message = f"unknown keyword: {', '.join(sorted(options.keys() - _OPTIONS))}"
         raise TypeError(message)
-    url = find(path)
+    method, url = method.upper(), find(path)
     params = options.get("params")
     if params:
         url = _with_query(url, params)
@@ -89,7 +88,7 @@ def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOp
     headers = _headers(given) if given else None
     if "json" not in options and "data" not in options:
         return Call(method, url, headers, None, replayable=True)
-    return _with_body(Call(method.upper(), url, headers, None, replayable=True), options)
+    return _with_body(Call(method, url, headers, None, replayable=True), options)
 
 
 def _with_query(url: URL, params: Params) -> URL:
@@ -138,31 +137,27 @@ def _replayable(data: Data) -> bool:
     if isinstance(data, aiohttp.FormData):
         # A form with a file in it is sent empty the second time; aiohttp has no public way to look.
         return all(isinstance(value, str | bytes) for _, _, value in data._fields)
-    return data is None or isinstance(data, bytes | bytearray | str | Mapping)
+    if isinstance(data, Mapping):
+        # aiohttp takes files as values too, and would send them empty the second time.
+        return all(isinstance(value, str | bytes | int | float) for value in data.values())
+    return data is None or isinstance(data, bytes | bytearray | str)
 
 
 @final
 class Budget:
-    """Keep the time of one call; what a person spends in ``on_challenge`` does not count."""
+    """Keep the time of one call: *end* is when it is over, in the loop's time."""
 
-    __slots__ = ("_end", "_label", "_person", "_seconds", "_source")
+    __slots__ = ("_label", "_seconds", "end")
 
-    def __init__(self, seconds: float, source: TokenSource, label: str) -> None:
+    def __init__(self, seconds: float, label: str) -> None:
         self._seconds = seconds
-        self._source = source
         self._label = label
-        self._person = source.person_seconds
-        self._end = asyncio.get_running_loop().time() + seconds
-
-    @property
-    def end(self) -> float:
-        """When it is over, in the loop's time."""
-        return self._end + self._source.person_seconds - self._person
+        self.end = asyncio.get_running_loop().time() + seconds
 
     @property
     def until(self) -> float | None:
-        """The same for `asyncio.timeout_at`: ``None`` where there is no end."""
-        return None if isinf(self._end) else self.end
+        """The end as `asyncio.timeout_at` takes it: ``None`` where there is none."""
+        return None if isinf(self.end) else self.end
 
     @property
     def left(self) -> float:

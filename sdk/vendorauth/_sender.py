@@ -15,6 +15,7 @@ from yarl import URL
 
 from vendorauth._calls import Budget, Call
 from vendorauth._dates import retry_after
+from vendorauth._urls import same_origin
 from vendorauth.engine.clock import Clock
 from vendorauth.engine.pauses import pause_after
 from vendorauth.engine.sessions import Sessions
@@ -23,6 +24,7 @@ from vendorauth.engine.transport import translated
 from vendorauth.errors import ApiError, ConfigurationError, TransportError, VendorAuthError
 from vendorauth.events import Replayed
 from vendorauth.messages import Response
+from vendorauth.responses import api_error
 from vendorauth.tokens import Token
 
 _BACKOFF: Final = (0.2, 5.0)
@@ -63,7 +65,6 @@ class Sender:
         self._dialect = dialect
         self._clock = clock
         self._retries = retries
-        self._origin = source.flow.base_url.origin()
         self._proven: Token | None = None
         self._proof: CIMultiDict[str] = CIMultiDict()
 
@@ -75,7 +76,7 @@ class Sender:
             ApiError: The answer is no success.
             VendorAuthError: There was none, or no token.
         """
-        budget = Budget(seconds, self._source, call.label)
+        budget = Budget(seconds, call.label)
         token = self._source.fresh() or await self._in_time(budget, self._source.token)
         answer = await self._attempt(call, token, budget, stream=stream)
         if self._source.flow.rejects(answer.response):
@@ -119,17 +120,20 @@ class Sender:
 
     def _refused(self, call: Call, answer: Answer, why: str) -> VendorAuthError:
         problem = self._dialect.problem(call.label, answer.response, self._clock, why)
-        assert problem is not None, "a flow rejects what its dialect calls a success"
-        return problem
+        # A flow may reject what its dialect takes for a success.
+        return problem or api_error(call.label, answer.response, now=self._clock.now(), status=401, why=why)
 
     async def _in_time(self, budget: Budget, get: Callable[[], Awaitable[Token]]) -> Token:
+        """Wait for a token until *budget* is over; what a person spends in ``on_challenge`` meanwhile is added to it."""
+        end, asked = budget.end, self._source.person_seconds
         while budget.left > 0:
             try:
                 async with asyncio.timeout_at(budget.until):
                     return await get()
             except TimeoutError:
-                pass
-            await self._source.person_gone()
+                await self._source.person_gone()
+            finally:
+                budget.end = end + self._source.person_seconds - asked
         raise budget.over()
 
     async def _attempt(self, call: Call, token: Token, budget: Budget, *, stream: bool) -> Answer:
@@ -183,10 +187,9 @@ class Sender:
             return None
         try:
             target = raw.url.join(URL(raw.headers["Location"]))
-            same = target.origin() == self._origin and target.user is None and target.password is None
         except ValueError:
             return None
-        return target if same else None
+        return target if same_origin(self._source.flow.base_url, target) else None
 
     def _headers(self, call: Call, token: Token) -> CIMultiDict[str]:
         if token is not self._proven:
@@ -209,7 +212,7 @@ class Sender:
             if not call.safe or result.response.status not in _BUSY:
                 return None
             asked = retry_after(result.response.headers, now=self._clock.now())
-        elif not isinstance(result, TransportError) or (result.sent and not call.safe):
+        elif not isinstance(result, TransportError) or not call.replayable or (result.sent and not call.safe):
             return None
         pause = pause_after(attempt, _BACKOFF, random.random()) if asked is None else asked  # noqa: S311  a jitter
         return pause if pause < budget.left else None

@@ -78,14 +78,20 @@ def join(base: URL, path: str) -> URL:
         message = "a path must not have dot segments"
         raise ConfigurationError(message)
     if path.startswith("//") or _ABSOLUTE.match(path):
-        return _same_origin(base, path)
-    return _made(f"{base}/{path.removeprefix('/')}")
+        return _linked(base, path)
+    return _made(f"{base}/{path.removeprefix('/')}") if path else base
 
 
-def _same_origin(base: URL, path: str) -> URL:
+def same_origin(base: URL, url: URL) -> bool:
+    """Tell whether *url* has *base*'s scheme, host and port, and no user or password in it."""
+    if url.user is not None or url.password is not None:
+        return False
+    return (url.scheme, url.raw_host, url.port) == (base.scheme, base.raw_host, base.port)
+
+
+def _linked(base: URL, path: str) -> URL:
     url = _made(path)
-    userinfo = url.user is not None or url.password is not None
-    if not url.scheme or not url.host or userinfo or url.origin() != base.origin():
+    if not same_origin(base, url):
         message = "the path leads to another origin, which must not see the token"
         raise ConfigurationError(message)
     return url
@@ -102,4 +108,5 @@ def _made(text: str) -> URL:
 
 def _has_dots(text: str) -> bool:
     path = unquote(text.partition("?")[0])
-    return any(segment in {".", ".."} for segment in re.split(r"[/\\]", path))
+    # Some servers cut a segment at the semicolon before they fold the dots.
+    return any(segment.partition(";")[0] in {".", ".."} for segment in re.split(r"[/\\]", path))

@@ -72,7 +72,7 @@ class BaseClient:
         **options: Unpack[ClientOptions],
     ) -> None:
         _refuse_unknown(options, ClientOptions)
-        clock = options.get("clock") or SystemClock()
+        clock, store = options.get("clock"), options.get("store")
         self._timeout = _seconds(options.get("timeout", 30.0))
         self._sessions = Sessions(
             options.get("session"),
@@ -83,15 +83,16 @@ class BaseClient:
         self._tokens = TokenSource(
             flow,
             credentials,
-            store=options.get("store") or MemoryTokenStore(),
+            store=MemoryTokenStore() if store is None else store,
             send=Transport(self._sessions),
             policy=options.get("policy"),
             on_event=options.get("on_event"),
             on_challenge=options.get("on_challenge"),
             strict_store=options.get("strict_store", False),
-            clock=options.get("clock"),
+            clock=clock,
         )
-        self._sender = Sender(self._tokens, self._sessions, dialect, clock, _retries(options.get("retries", 2)))
+        retries = _retries(options.get("retries", 2))
+        self._sender = Sender(self._tokens, self._sessions, dialect, SystemClock() if clock is None else clock, retries)
         self._find = lru_cache(maxsize=_KEPT_URLS)(self._url)
 
     def __repr__(self) -> str:
@@ -100,6 +101,7 @@ class BaseClient:
 
     async def __aenter__(self) -> Self:
         await self._tokens.__aenter__()
+        self._sessions.reopen()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -218,7 +218,11 @@ ErrorT = TypeVar("ErrorT", bound=VendorAuthError)
 
 def own_copy(error: ErrorT) -> ErrorT:
     """Copy *error* for one more caller: an instance raised twice grows its traceback and keeps callers' locals alive."""
-    twin = copy.copy(error)
+    try:
+        twin = copy.copy(error)
+    except TypeError:  # a subclass of somebody else's, whose constructor takes other arguments
+        twin = type(error).__new__(type(error), *error.args)
+        twin.__dict__.update(error.__dict__)
     twin.__cause__ = error.__cause__
     twin.__suppress_context__ = True
     return twin

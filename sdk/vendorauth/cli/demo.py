@@ -16,7 +16,7 @@ from typing import Final, Generic, Literal, TypeVar, final
 import attrs
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from vendorauth.client import BaseClient
 from vendorauth.errors import InvalidCredentials
@@ -29,7 +29,7 @@ from vendorauth.tokens import PasswordCredentials
 
 ClientT = TypeVar("ClientT", bound=BaseClient)
 
-REQUESTS = 50
+REQUESTS: Final = 50
 WRONG: Final = "Wrong-Horse-8"
 
 
@@ -181,13 +181,18 @@ async def _refusal(client: BaseClient, path: str) -> InvalidCredentials | None:
     return None
 
 
+def _table(title: str, *columns: str) -> Table:
+    """Make a table that a narrow page folds: an ellipsis is not in every encoding."""
+    return Table(*(Column(name, overflow="fold") for name in columns), title=title)
+
+
 def _proglove(fake: FakeProGlove) -> Vendor[ProGloveClient]:
     def connect(password: str, store: TokenStore) -> ProGloveClient:
         credentials = PasswordCredentials(fake.username, password)
         return ProGloveClient(fake.base_url, fake.customer_id, credentials, cognito_url=fake.cognito_url, store=store)
 
     async def things(client: ProGloveClient) -> Table:
-        table = Table("device", "model", "battery", "state", title="Devices")
+        table = _table("Devices", "device", "model", "battery", "state")
         async for device in client.devices():
             table.add_row(device.id, device.model, f"{device.battery} %", device.state)
         return table
@@ -208,7 +213,7 @@ def _protogrid(fake: FakeProtogrid) -> Vendor[ProtogridClient]:
         return ProtogridClient(fake.base_url, PasswordCredentials(fake.username, password), store=store)
 
     async def things(client: ProtogridClient) -> Table:
-        table = Table("app", "title", "where", title="Apps")
+        table = _table("Apps", "app", "title", "where")
         for app in await client.apps():
             table.add_row(app.app_id, app.title, app.url)
         return table

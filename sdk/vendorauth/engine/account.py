@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Generator, Hashable
+from contextlib import contextmanager
 from typing import Any, Final, final
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -88,6 +89,8 @@ class Account:
         self.person_since: float | None = None
         self.person_seconds = 0.0
         self.saver: asyncio.Task[None] | None = None
+        self.leaving = 0
+        self.undeleted: frozenset[int] = frozenset()
         self.sources: Final[WeakSet[object]] = WeakSet()
 
     def hold(self, token: Token, life: Life, *, unsaved: bool) -> None:
@@ -96,12 +99,29 @@ class Account:
         self.unsaved, self.rolled = unsaved, False
         self.floor = max(self.floor, token.generation)
         self.failure = self.challenge = None
-        self.quiet = self._quiet_until()
+        self.quiet = self.life.ahead if self.refreshable else self.life.stale
 
     def roll(self, token: Token, life: Life) -> None:
         """Take *token*, the current one with a newer value (rule 17)."""
         self.token, self.life, self.rolled = token, life, True
-        self.quiet = self._quiet_until()
+        self.quiet = ALWAYS
+
+    @contextmanager
+    def without_person(self) -> Generator[None, None, None]:
+        """Wait for nobody's answer to a challenge, neither to one that is asked now nor to one that comes up."""
+        self.leaving += 1
+        if self.person is not None:
+            self.person.cancel()
+        try:
+            yield
+        finally:
+            self.leaving -= 1
+
+    def left(self) -> Account:
+        """Give an account that belongs to no loop and knows of this one what was logged out."""
+        placeholder = Account(None, self.store)
+        placeholder.logged_out, placeholder.floor = self.logged_out, self.floor
+        return placeholder
 
     def forget(self) -> None:
         """Hold no token."""
@@ -111,11 +131,17 @@ class Account:
     def fail(self, failure: Failure) -> None:
         """Latch *failure* until its next try."""
         self.failure = failure
-        self.quiet = self._quiet_until()
+        self.quiet = ALWAYS
 
-    def stay_quiet(self) -> None:
-        """Let the token serve without a thought until callers have to wait: a renewal ahead is under way."""
-        self.quiet = self.life.stale
+    def calm_down(self, now: Moment) -> None:
+        """Let the token serve without a thought until there is something to do for it."""
+        stale = self.life.stale
+        if not self.refreshable or self.flights.current is not None:
+            self.quiet = stale
+        elif self.failure is not None and now.monotonic < self.failure.next_try:
+            self.quiet = Moment(stale.wall, min(stale.monotonic, self.failure.next_try))
+        else:
+            self.quiet = self.life.ahead
 
     @property
     def attempts(self) -> int:
@@ -170,13 +196,6 @@ class Account:
             self.looked_at = now.monotonic
         return due
 
-    def _quiet_until(self) -> Moment:
-        if not self.refreshable:
-            return self.life.stale
-        if self.failure is None:
-            return self.life.ahead
-        return Moment(self.life.stale.wall, min(self.life.stale.monotonic, self.failure.next_try))
-
 
 _Accounts = WeakValueDictionary[Hashable, Account]
 _accounts: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Accounts]] = WeakKeyDictionary()
@@ -196,4 +215,8 @@ def shared_account(
 
 def _key(credentials: Any) -> Hashable:
     """Give what tells credentials apart: a callable may be an object that can't be hashed."""
-    return credentials if isinstance(credentials, Hashable) else id(credentials)
+    try:
+        hash(credentials)
+    except TypeError:
+        return id(credentials)
+    return credentials  # type: ignore[no-any-return]  # it is Hashable, as was just seen

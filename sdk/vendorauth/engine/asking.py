@@ -48,19 +48,20 @@ async def _ask(setup: Setup, account: Account) -> object:
     assert callable(ask)
     deadline = setup.policy.deadline
     try:
-        task = await Foreign(account).run(ask, deadline)
+        reply = await Foreign(account).run(ask, deadline)
     except TimeoutError:
-        task = None
-    if task is None:
+        reply = None
+    if reply is None:
         message = f"the credentials callable gave no answer within {deadline:g} s"
         raise RequestTimeout(message, False)
-    error = None if task.cancelled() else task.exception()
-    if isinstance(error, VendorAuthError):
-        raise error
-    if task.cancelled() or error is not None:
-        message = f"the credentials callable failed: {type(error).__name__ if error else 'it was cancelled'}"
-        raise AuthServiceUnavailable(message) from error
-    return task.result()
+    if isinstance(reply.error, VendorAuthError):
+        raise reply.error
+    if not reply.returned:
+        message = (
+            f"the credentials callable failed: {type(reply.error).__name__ if reply.error else 'it was cancelled'}"
+        )
+        raise AuthServiceUnavailable(message) from reply.error
+    return reply.value
 
 
 async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Mapping[str, str]:
@@ -72,23 +73,20 @@ async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Ma
     """
     setup.tell(ChallengeRaised(account=setup.flow.account, name=challenge.name))
     ask = setup.on_challenge
-    if ask is None:
+    if ask is None or account.leaving:
         raise ChallengeRequired(challenge)
     loop = asyncio.get_running_loop()
     began = account.person_since = loop.time()
     try:
-        task = await Foreign(account).run(lambda: ask(challenge), _seconds_left(setup, challenge), person=True)
+        reply = await Foreign(account).run(lambda: ask(challenge), _seconds_left(setup, challenge), person=True)
     except TimeoutError:
-        task = None
+        reply = None
     finally:
         account.person_since = None
         account.person_seconds += loop.time() - began
-    if task is None or task.cancelled():
-        raise ChallengeRequired(challenge)
-    error = task.exception()
-    if error is not None:
-        raise ChallengeRequired(challenge) from error
-    return task.result()
+    if reply is None or not reply.returned:
+        raise ChallengeRequired(challenge) from (reply.error if reply else None)
+    return reply.value
 
 
 def _seconds_left(setup: Setup, challenge: Challenge) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
-from typing import Final, TypeVar, final
+from typing import Final, Generic, TypeVar, final
 
 import attrs
 
@@ -41,6 +41,19 @@ def refuse_from_inside(account: Account) -> None:
         raise RuntimeError(message)
 
 
+@attrs.define(eq=False, repr=False)
+class Reply(Generic[T]):
+    """
+    Hold what a callable gave: *value* once it has *returned*, else its *error*, or neither when it was cancelled.
+
+    It is no task's result, because asyncio's debug log prints those.
+    """
+
+    value: T = attrs.field(init=False)
+    returned: bool = False
+    error: Exception | None = None
+
+
 @final
 class Foreign:
     """
@@ -52,19 +65,17 @@ class Foreign:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    async def run(
-        self, call: Callable[[], Awaitable[T]], seconds: float | None, *, person: bool = False
-    ) -> asyncio.Task[T]:
+    async def run(self, call: Callable[[], Awaitable[T]], seconds: float | None, *, person: bool = False) -> Reply[T]:
         """
-        Give the ended task of *call*.
+        Give what *call* gave.
 
         Raises:
             TimeoutError: It took longer than *seconds*; it has been cancelled.
         """
-        inside = _Inside(self._account)
+        inside, reply = _Inside(self._account), Reply[T]()
         context = Context()
         context.run(_inside.set, inside)
-        task = asyncio.get_running_loop().create_task(_call(call), context=context, name="vendorauth callable")
+        task = asyncio.get_running_loop().create_task(_call(call, reply), context=context, name="vendorauth callable")
         self._account.person = task if person else None
         try:
             ended, _ = await asyncio.wait({task}, timeout=seconds)
@@ -74,14 +85,19 @@ class Foreign:
             await _stop(task)
         if not ended:
             raise TimeoutError
-        return task
+        return reply
 
 
-async def _call(call: Callable[[], Awaitable[T]]) -> T:
-    return await call()
+async def _call(call: Callable[[], Awaitable[T]], reply: Reply[T]) -> None:
+    try:
+        reply.value = await call()
+    except Exception as error:  # noqa: BLE001  the seam to a user's callable
+        reply.error = error
+    else:
+        reply.returned = True
 
 
-async def _stop(task: asyncio.Task[T]) -> None:
+async def _stop(task: asyncio.Task[None]) -> None:
     if not task.done():
         task.cancel()
         await asyncio.wait({task}, timeout=_STOPPING)

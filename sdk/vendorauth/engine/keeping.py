@@ -28,16 +28,16 @@ class Keeper:
     """
     Keep what one renewal brought.
 
-    *floor* is the highest generation that the store was seen with; *reachable* turns false when the store is to be
+    *floor* is the highest generation that was seen, which the new token's is above; *reachable* turns false when the store is to be
     left alone for the rest of this renewal.
     """
 
-    def __init__(self, setup: Setup, account: Account, *, ahead: bool = False) -> None:
+    def __init__(self, setup: Setup, account: Account, replaces: Token | None = None, *, ahead: bool = False) -> None:
         self._setup = setup
         self._account = account
         self._ahead = ahead
         self._began = setup.clock.monotonic()
-        self.floor = UNKNOWN
+        self.floor = replaces.generation if replaces else UNKNOWN
         self.reachable = True
 
     @property
@@ -56,6 +56,8 @@ class Keeper:
         if current is not None and current.generation >= stored.generation:
             return current
         self._account.hold(stored, self._setup.life(stored), unsaved=False)
+        # Whoever stored it may have logged in meanwhile; if not, the record in the store still tells of the refusal.
+        self._account.refusal = None
         self._tell(stored, "store")
         return stored
 
@@ -75,13 +77,18 @@ class Keeper:
         unsaved = bool(token.value)
         try:
             trouble = await self._save(token)
-            unsaved = trouble is not None and not isinstance(trouble, StoreConflict)
+            unsaved = trouble is not None
         finally:
             self._account.hold(token, self._setup.life(token), unsaved=unsaved)
         if isinstance(trouble, StoreConflict):
-            newer = await self._newer(token)
-            if newer is not None:
-                return self.adopt(newer)
+            stored = await self._stored()
+            if stored is not None and stored.generation > token.generation:
+                if self._setup.has_life(stored):
+                    return self.adopt(stored)
+                token = attrs.evolve(token, generation=stored.generation + 1)
+                trouble = await self._save(token)
+                unsaved = trouble is not None
+                self._account.hold(token, self._setup.life(token), unsaved=unsaved)
         self._watch_progress(token, previous, attempts)
         self._tell(token, how)
         if trouble is not None and unsaved:
@@ -109,13 +116,10 @@ class Keeper:
             return error
         return None
 
-    async def _newer(self, token: Token) -> Token | None:
-        try:
-            stored = await self._setup.vault.load()
-        except StoreError:
-            return None
-        usable = stored is not None and stored.generation > token.generation and self._setup.has_life(stored)
-        return stored if usable else None
+    async def _stored(self) -> Token | None:
+        with suppress(StoreError):
+            return await self._setup.vault.load()
+        return None
 
     def _watch_progress(self, token: Token, previous: Token | None, attempts: int) -> None:
         """Bring a pause where a new token does not last longer than the one before: rule 7."""
@@ -160,16 +164,21 @@ async def _keep_saving(setup: Setup, account: Account) -> None:
         await _save_now(setup, account)
 
 
+async def stop_saving(account: Account) -> None:
+    """End the repeating, a save that is under way included."""
+    saver, account.saver = account.saver, None
+    if saver is not None:
+        saver.cancel()
+        await asyncio.wait({saver})
+
+
 async def last_save(setup: Setup, account: Account) -> None:
     """
     Save what is not in the store yet, a rolled cookie too: rules 14, 16, 17.
 
     It ends the repeating, unless somebody else uses the account still.
     """
-    saver, account.saver = account.saver, None
-    if saver is not None:
-        saver.cancel()
-        await asyncio.wait({saver})
+    await stop_saving(account)
     if account.unsaved or account.rolled:
         await _save_now(setup, account)
     if account.unsaved and account.sources:

@@ -7,6 +7,7 @@ from typing import Final
 
 from vendorauth.engine.account import Account
 from vendorauth.engine.exchange import Exchange
+from vendorauth.engine.keeping import stop_saving
 from vendorauth.engine.setup import Setup
 from vendorauth.errors import StoreError, VendorAuthError
 from vendorauth.events import LoggedOut
@@ -23,6 +24,7 @@ async def log_out(setup: Setup, account: Account) -> None:
     Raises:
         StoreError: Only with ``strict_store``: the stored token could not be deleted.
     """
+    await stop_saving(account)
     async with AsyncExitStack() as stack:
         with suppress(StoreError):
             await stack.enter_async_context(setup.vault.locked())
@@ -34,6 +36,7 @@ async def log_out(setup: Setup, account: Account) -> None:
             refused = await _revoke(setup, tokens)
         finally:
             trouble = await _delete(setup)
+        account.undeleted = frozenset(token.generation for token in tokens) if trouble else frozenset()
     setup.tell(LoggedOut(account=setup.flow.account, revoked=bool(tokens) and refused is None, error=refused))
     if trouble is not None and setup.strict_store:
         raise trouble

@@ -24,8 +24,8 @@ def _fraction(_: object, field: attrs.Attribute[float], value: Any) -> None:
 def _growing(_: object, field: attrs.Attribute[tuple[float, float]], value: Any) -> None:
     pair: tuple[Any, ...] = value if isinstance(value, tuple) else ()  # pyright: ignore[reportUnknownVariableType]  it is checked here
     numbers = len(pair) == 2 and all(isinstance(one, int | float) for one in pair)  # noqa: PLR2004
-    if not numbers or not 0 <= pair[0] <= pair[1] < float("inf"):
-        message = f"RefreshPolicy: {field.name} must be (first, largest) in seconds, the first not above the largest"
+    if not numbers or not 0 < pair[0] <= pair[1] < float("inf"):
+        message = f"RefreshPolicy: {field.name} must be (first, largest) in seconds, above 0 and the first not above the largest"
         raise ConfigurationError(message)
 
 

@@ -12,7 +12,7 @@ import attrs
 import msgspec
 
 from vendorauth._wire import structure
-from vendorauth.engine.account import Account, Refusal
+from vendorauth.engine.account import UNKNOWN, Account, Refusal
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import next_cooldown
 from vendorauth.engine.setup import Setup
@@ -42,6 +42,7 @@ class Refusals:
         self._setup = setup
         self._account = account
         self._vault = setup.vault
+        self._floor = UNKNOWN
 
     async def check(self, credentials: Credentials) -> None:
         """
@@ -90,8 +91,11 @@ class Refusals:
             stored = await self._vault.load(SUFFIX)
         except StoreError:
             return None
+        self._floor = stored.generation if stored else UNKNOWN
         record = _read(stored)
-        if record is None or not hmac.compare_digest(record.hash, await _digest(credentials, record.salt)):
+        if record is None or not hmac.compare_digest(
+            record.hash.encode(), (await _digest(credentials, record.salt)).encode()
+        ):
             return None
         left = min(record.until - self._setup.moment().wall, record.pause)
         error = InvalidCredentials("the vendor refused these credentials a while ago; they are not sent again yet")
@@ -101,7 +105,7 @@ class Refusals:
         salt = secrets.token_hex(16)
         now = self._setup.clock.now()
         record = _Record(salt=salt, hash=await _digest(credentials, salt), until=until, pause=pause)
-        generation = int(now.timestamp() * 1000)
+        generation = max(self._floor + 1, int(now.timestamp() * 1000))
         token = Token(value="", issued_at=now, generation=generation, details=attrs.asdict(record))
         try:
             await self._vault.save(token, SUFFIX)

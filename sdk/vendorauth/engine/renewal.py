@@ -45,7 +45,7 @@ class Renewal:
         self._account = account
         self._replaces = replaces
         self._ahead = ahead
-        self._keeper = Keeper(setup, account, ahead=ahead)
+        self._keeper = Keeper(setup, account, replaces, ahead=ahead)
         self._refusals = Refusals(setup, account)
         self._credentials = None if callable(setup.credentials) else setup.credentials
         self._stored: Token | None = None
@@ -124,7 +124,7 @@ class Renewal:
         except StoreError as error:
             self._trouble(error)
             return
-        self._stored = stored if stored is None or stored.generation > self._account.logged_out else None
+        self._stored = stored if stored is None or stored.generation not in self._account.undeleted else None
         self._keeper.floor = max(self._keeper.floor, stored.generation if stored else -1)
 
     def _trouble(self, error: StoreError) -> None:
@@ -181,7 +181,8 @@ class Renewal:
             return self._setup.flow.refresh(base, now=self._setup.clock.now())
 
         try:
-            token = await self._noting(self._exchange.run_refresh(refresh))
+            spends = base.refresh_token is not None
+            token = await self._noting(self._exchange.run_refresh(refresh) if spends else self._exchange.run(refresh()))
         except ReauthenticationRequired as error:
             self._bury(base, error)
             return None
@@ -190,9 +191,10 @@ class Renewal:
             if not base.value:
                 self._account.forget()
             raise
+        kept = await self._keeper.keep(token, base, "refresh", spent=base.refresh_token)
         if not base.value:
             await self._refusals.forget()
-        return await self._keeper.keep(token, base, "refresh", spent=base.refresh_token)
+        return kept
 
     def _bury(self, base: Token, error: ReauthenticationRequired | InvalidCredentials) -> None:
         self._account.dead_refresh = base.generation
@@ -230,9 +232,10 @@ class Renewal:
     async def _take(self, result: Token | Challenge, how: How, spent: str | None = None) -> Token | Challenge:
         if isinstance(result, Challenge):
             return result
+        token = await self._keeper.keep(result, self._account.token, how, spent=spent)
         if result.value:
             await self._refusals.forget()
-        return await self._keeper.keep(result, self._account.token, how, spent=spent)
+        return token
 
     async def _noting(self, exchange: Awaitable[T]) -> T:
         try:

@@ -43,11 +43,12 @@ class Sessions:
         trust_env: bool = False,
         ssl: Ssl | None = None,
     ) -> None:
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._borrowed = borrowed
-        self._proxy = None if proxy is None else URL(proxy)
+        self._proxy = None if proxy is None else _proxy_url(proxy)
         self._trust_env = trust_env
         self._options: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
-        self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(
@@ -68,8 +69,13 @@ class Sessions:
             **self._options,
         )
 
+    def reopen(self) -> None:
+        """Allow sending again after `close`."""
+        self._closed = False
+
     async def close(self) -> None:
-        """Close what was opened here; a borrowed session's connector stays open."""
+        """Close what was opened here, and open nothing any more; a borrowed session's connector stays open."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -79,6 +85,9 @@ class Sessions:
             warnings.warn("a vendorauth client was never closed: use `async with` or aclose()", ResourceWarning, 2)
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            message = "this client is closed; enter it again with `async with`"
+            raise RuntimeError(message)
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             connector=self._connector(),
@@ -106,6 +115,17 @@ class Sessions:
             return URL(proxy)
         # aiohttp's own trust_env also sends ~/.netrc's passwords, which would clash with or replace our header.
         return _env_proxy(url.scheme, url.host or "") if self._trust_env or (lent and lent.trust_env) else None
+
+
+def _proxy_url(given: str | URL) -> URL:
+    try:
+        url = URL(given)
+    except (TypeError, ValueError):
+        url = URL()
+    if not url.scheme or not url.host:
+        message = "proxy must be an absolute URL"
+        raise ConfigurationError(message)
+    return url
 
 
 @lru_cache(maxsize=64)

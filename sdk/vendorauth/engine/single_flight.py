@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from enum import Enum
@@ -55,8 +54,10 @@ class Flight:
 
         def landed(task: asyncio.Task[Token | None]) -> None:
             outcome = _outcome(task)
-            land(outcome)
-            self._landed.set_result(outcome)
+            try:
+                land(outcome)
+            finally:
+                self._landed.set_result(outcome)
 
         # The context is empty: a renewal belongs to no request, so neither to its trace nor its log fields.
         self._task = asyncio.get_running_loop().create_task(
@@ -102,6 +103,14 @@ def _outcome(task: asyncio.Task[Token | None]) -> Outcome:
     if isinstance(error, VendorAuthError):
         return Outcome(error=error)
     # A vendor's flow or a user's transport has a bug. Its text may hold what the vendor sent, so only its place is told.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    message = f"{type(error).__name__} in {place.name}, {place.filename}:{place.lineno}"
-    return Outcome(error=ProtocolError(message))
+    return Outcome(error=ProtocolError(f"{type(error).__name__} in {_place(error)}"))
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "an unknown place"
+    code = trace.tb_frame.f_code
+    return f"{code.co_name}, {code.co_filename}:{trace.tb_lineno}"

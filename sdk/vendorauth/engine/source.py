@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Final, Self, final
 
 from vendorauth.engine.account import Account, Failure, shared_account
@@ -12,7 +13,7 @@ from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.exchange import Send
 from vendorauth.engine.foreign import refuse_from_inside
 from vendorauth.engine.freshness import NEVER, Moment
-from vendorauth.engine.keeping import last_save
+from vendorauth.engine.keeping import keep_saving, last_save
 from vendorauth.engine.logout import log_out
 from vendorauth.engine.pauses import pause_for
 from vendorauth.engine.policy import RefreshPolicy
@@ -35,6 +36,9 @@ from vendorauth.flows import LoginFlow
 from vendorauth.messages import Response
 from vendorauth.stores import TokenStore
 from vendorauth.tokens import Challenge, CredentialsSource, Token
+
+LOOK_WITHIN: Final = 2.0
+"""Seconds that callers wait for a look at the store while an error is latched."""
 
 
 @final
@@ -68,8 +72,8 @@ class TokenSource:
             credentials=credentials,
             vault=Vault(store, flow.account, self.report),
             send=send,
-            policy=policy or RefreshPolicy(),
-            clock=clock or SystemClock(),
+            policy=RefreshPolicy() if policy is None else policy,
+            clock=SystemClock() if clock is None else clock,
             tell=self.report,
             on_challenge=on_challenge,
             strict_store=strict_store,
@@ -125,7 +129,8 @@ class TokenSource:
         if token is None or account.life.stale.passed(now):
             return await self._obtain(account, token, refused=False)
         if account.may_go_ahead(now):
-            self._renew_ahead(account, token)
+            self._start(account, Kind.AHEAD, Renewal(self._setup, account, replaces=token, ahead=True).renew)
+        account.calm_down(now)
         return token
 
     async def renew(self, rejected: Token, *, status: int = 401) -> Token:
@@ -158,6 +163,9 @@ class TokenSource:
         For a person who has just typed a password. Calls that wait together share one login. Raises what `token` does.
         """
         account = self._here()
+        if self._setup.credentials is None:
+            message = f"{self.flow.account}: there are no credentials to log in with"
+            raise ReauthenticationRequired(message)
         while (flight := account.flights.current) and flight.kind is not Kind.LOGIN:
             await flight.outcome()
         if flight is None:
@@ -190,8 +198,8 @@ class TokenSource:
             StoreError: Only with ``strict_store``: the stored token could not be deleted.
         """
         account = self._here()
-        _send_person_away(account)
-        await self._idle(account)
+        with account.without_person():
+            await self._idle(account)
         outcome = await self._start(account, Kind.LOGOUT, lambda: log_out(self._setup, account)).outcome()
         if outcome.error is not None:
             raise own_copy(outcome.error)
@@ -221,8 +229,8 @@ class TokenSource:
 
     @property
     def person_seconds(self) -> float:
-        """How long ``on_challenge`` was waited for, all in all: no timeout counts that."""
-        account = self._account
+        """How long ``on_challenge`` was waited for, all in all: no timeout counts that. Raises as `token` does."""
+        account = self._here()
         since = account.person_since
         running = 0.0 if since is None else asyncio.get_running_loop().time() - since
         return account.person_seconds + running
@@ -238,16 +246,18 @@ class TokenSource:
 
         Calls afterwards raise `RuntimeError`, until it is entered again. Cancelling it loses nothing; call it again.
         """
-        account = self._account
+        if self._account.loop is None:
+            self._closed = True
+            return
+        account = self._attached()
         refuse_from_inside(account)
         self._closed = True
         account.sources.discard(self)
-        if account.loop is asyncio.get_running_loop():
-            _send_person_away(account)
+        with nullcontext() if account.sources else account.without_person():
             await self._idle(account)
-            if account.unsaved or account.rolled:
-                await self._start(account, Kind.TIDY, lambda: last_save(self._setup, account)).outcome()
-        self._account = Account(None, account.store)
+        if account.unsaved or account.rolled or not account.sources:
+            await self._start(account, Kind.TIDY, lambda: last_save(self._setup, account)).outcome()
+        self._account = account.left()
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -256,14 +266,15 @@ class TokenSource:
 
     def _here(self) -> Account:
         self._refuse_closed()
-        loop, account = asyncio.get_running_loop(), self._account
-        if account.loop is not loop:
-            account = self._move(loop)
+        account = self._attached()
         refuse_from_inside(account)
         return account
 
-    def _move(self, loop: asyncio.AbstractEventLoop) -> Account:
-        old = self._account
+    def _attached(self) -> Account:
+        """Give the account in the running event loop."""
+        loop, old = asyncio.get_running_loop(), self._account
+        if old.loop is loop:
+            return old
         if old.loop is not None and not old.loop.is_closed():
             message = "this token source belongs to another event loop, which still lives: make one for each loop"
             raise RuntimeError(message)
@@ -273,21 +284,18 @@ class TokenSource:
         account.floor = max(account.floor, old.floor)
         if old.token is not None and old.unsaved and account.token is None:
             account.hold(old.token, self._setup.life(old.token), unsaved=True)
+            keep_saving(self._setup, account)
         self._account = account
         return account
 
     async def _idle(self, account: Account) -> None:
-        while account.flights.current is not None:
-            await account.flights.current.outcome()
+        while (flight := account.flights.current or account.looks.current) is not None:
+            await flight.outcome()
 
     def _start(self, account: Account, kind: Kind, work: Callable[[], Work]) -> Flight:
         if kind is not Kind.TIDY:
             self._refuse_closed()
         return account.flights.start(kind, work(), lambda outcome: self._settle(account, kind, outcome))
-
-    def _renew_ahead(self, account: Account, token: Token) -> None:
-        account.stay_quiet()
-        self._start(account, Kind.AHEAD, Renewal(self._setup, account, replaces=token, ahead=True).renew)
 
     async def _obtain(self, account: Account, replaced: Token | None, *, refused: bool) -> Token:
         """Wait for a token newer than *replaced*, starting what is needed; *refused*: the API refused that one."""
@@ -302,7 +310,7 @@ class TokenSource:
                 may_ask = callable(self._setup.credentials)
                 error = account.latched(self._setup.moment(), may_ask=may_ask, refused=refused)
                 if error is not None:
-                    if await self._look(account, replaced):
+                    if self._living(account, error, refused=refused) is None and await self._look(account, replaced):
                         continue
                     return self._last_resort(account, error, refused=refused)
                 flight = self._start(account, Kind.RENEWAL, Renewal(self._setup, account, replaces=replaced).renew)
@@ -317,12 +325,15 @@ class TokenSource:
         return flight.kind is Kind.RENEWAL
 
     def _last_resort(self, account: Account, error: VendorAuthError, *, refused: bool) -> Token:
-        """Hand out the token that still lives, unless it is no good or the store's trouble is to be heard of."""
-        strict = self._setup.strict_store and isinstance(error, StoreError)
-        living = None if refused or strict else account.alive(self._setup.moment())
+        living = self._living(account, error, refused=refused)
         if living is None:
             raise own_copy(error)
         return living
+
+    def _living(self, account: Account, error: VendorAuthError, *, refused: bool) -> Token | None:
+        """Give the token that still lives, unless it is no good or the store's trouble is to be heard of."""
+        strict = self._setup.strict_store and isinstance(error, StoreError)
+        return None if refused or strict else account.alive(self._setup.moment())
 
     async def _look(self, account: Account, replaced: Token | None) -> bool:
         flight = account.looks.current
@@ -331,7 +342,11 @@ class TokenSource:
                 return False
             work = Renewal(self._setup, account, replaces=replaced).glance()
             flight = account.looks.start(Kind.LOOK, work, lambda _: None)
-        return (await flight.outcome()).token is not None
+        try:
+            async with asyncio.timeout(LOOK_WITHIN):
+                return (await flight.outcome()).token is not None
+        except TimeoutError:
+            return False
 
     def _settle(self, account: Account, kind: Kind, outcome: Outcome) -> None:
         """Decide what a failed flight means for the calls after it; success has been published already."""
@@ -343,9 +358,8 @@ class TokenSource:
         if isinstance(error, ChallengeRequired):
             account.challenge = error
             account.challenge_until = self._end_of(error.challenge, now)
-        elif isinstance(error, InvalidCredentials):
-            refusal = account.refused(now)
-            pause = refusal.pause if refusal else 0.0
+        elif isinstance(error, InvalidCredentials) and (refusal := account.refused(now)) is not None:
+            pause = refusal.pause
         elif kind is not Kind.ANSWER and not (
             kind is Kind.AHEAD and not account.refreshable and self._setup.can_log_in
         ):
@@ -368,11 +382,7 @@ def _token_of(outcome: Outcome) -> Token:
 
 
 def _refuse_logged_out(account: Account, token: Token) -> None:
-    if token.generation <= account.logged_out:
+    current = account.token is not None and account.token.generation == token.generation
+    if token.generation <= account.logged_out and not current:
         message = "the token of this call was logged out meanwhile"
         raise ReauthenticationRequired(message)
-
-
-def _send_person_away(account: Account) -> None:
-    if account.person is not None:
-        account.person.cancel()
