@@ -103,7 +103,7 @@ def accept_the_wrong_password(fake: Fake) -> Spoil:
 
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client send a refused password again, as one without rule 10 would."""
-    monkeypatch.setattr("vendorauth.engine.source.RefreshPolicy", lambda: RefreshPolicy(denied_cooldown=(0.0, 0.0)))
+    monkeypatch.setattr("vendorauth.engine.source.RefreshPolicy", lambda: RefreshPolicy(denied_cooldown=(1e-9, 1e-9)))
 
 
 def forgetful_and_fickle(fake: Fake, switch: str, value: str) -> Spoil:

@@ -11,7 +11,8 @@ from types import TracebackType
 
 import pytest
 
-from vendorauth.engine.vault import PATIENCE, Vault
+from vendorauth.engine import vault
+from vendorauth.engine.vault import Vault
 from vendorauth.errors import StoreConflict, StoreError, StoreLockTimeout, StoreUnavailable, StoreUnreadable
 from vendorauth.events import StoreTrouble, TokenEvent
 from vendorauth.stores import MemoryTokenStore
@@ -159,9 +160,8 @@ async def test_a_conflict_is_no_trouble(caplog: pytest.LogCaptureFixture) -> Non
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the vault wait a hundredth of a second where it waits ten."""
-    defaults = Vault._seam.__kwdefaults__
-    assert {"patience": PATIENCE} == defaults
-    monkeypatch.setitem(defaults, "patience", 0.01)
+    assert 10.0 == vault.PATIENCE
+    monkeypatch.setattr(vault, "PATIENCE", 0.01)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -62,7 +62,7 @@ class Vault:
 
         The store's own context manager never sees an exception: one that rolls back would undo a good save.
         """
-        lock = await self._seam("lock", self._take, patience=None)
+        lock = await self._seam("lock", self._take, bounded=False)
         try:
             yield
         finally:
@@ -74,13 +74,11 @@ class Vault:
         await lock.__aenter__()
         return lock
 
-    async def _seam(
-        self, operation: Operation, call: Callable[[], Awaitable[T]], *, patience: float | None = PATIENCE
-    ) -> T:
+    async def _seam(self, operation: Operation, call: Callable[[], Awaitable[T]], *, bounded: bool = True) -> T:
         trouble: StoreError
         heard = listener.set(lambda error: self._event(operation, error))
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(PATIENCE if bounded else None):
                 return await call()
         except StoreError as error:
             trouble = error
