@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,13 +21,10 @@ from vendorauth.errors import ConfigurationError
 
 
 @pytest.fixture(autouse=True)
-def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    module._env_proxy.cache_clear()
-    yield
-    module._env_proxy.cache_clear()
 
 
 @pytest.fixture
@@ -294,3 +291,13 @@ async def test_no_timeouts_of_its_own(server: RawServer) -> None:
     session: Any = sessions._session
     assert (None, None) == (session.timeout.total, session.timeout.sock_connect)
     await sessions.close()
+
+
+@pytest.mark.parametrize("proxy", ["http://proxy.example:3128", "proxy.example:3128"])
+def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """A proxy without a scheme is an http proxy, as it is for curl."""
+    monkeypatch.setenv("http_proxy", proxy)
+    assert URL("http://proxy.example:3128") == module._env_proxy(URL("http://api.example/"))
+    assert module._env_proxy(URL("https://api.example/")) is None
+    monkeypatch.setenv("no_proxy", "api.example")
+    assert module._env_proxy(URL("http://api.example/")) is None

@@ -190,3 +190,10 @@ def test_deep_nesting_is_a_value_error() -> None:
     """A text nested deeper than Python can go is no challenge either."""
     deep = '{"a":' * 100_000
     assert read(f'{{"hidden": {deep}') is None
+
+
+def test_challenge_with_half_a_character() -> None:
+    """What JSON can't say is a ValueError that repeats nothing."""
+    challenge = Challenge(name="CODE", account="jane", hidden={"user": "\ud800"})
+    with pytest.raises(ValueError, match=r"^half a character in it can't be written$"):
+        challenge.to_json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar
 
 import attrs
 import msgspec
@@ -249,7 +249,7 @@ def test_deep_values() -> None:
     nested: object = None
     for _ in range(2_000):
         nested = {"child": nested}
-    with pytest.raises(ProtocolError, match=r"^GET /x: the answer \(200\) does not have the expected form: "):
+    with pytest.raises(ProtocolError, match=r"expected form: it is nested too deeply$"):
         of(nested, _Nested)
 
 
@@ -348,3 +348,37 @@ def test_shapes_that_can_not_be(shape: Any, name: str, value: object) -> None:
     """A union, or a type that JSON has no values for, is the caller's mistake, whatever the answer was."""
     with pytest.raises(ConfigurationError, match=f"{name}.* is no type that JSON can be structured into"):
         of(value, shape)
+
+
+@attrs.frozen
+class _Kind:
+    kind: Literal[x]
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ({"kind": "MARK"}, _Kind),
+        (5, bytes),
+        (10**13, bytes),
+        ("ab", set[str]),
+        ({"a": 1}, frozenset[str]),
+        ("ab", tuple[str, str]),
+        (["a"], tuple[str, str]),
+        ([1, "b"], tuple[int, int]),
+        ([[]], set[int]),
+    ],
+)
+def test_shapes_that_are_stricter_than_cattrs(value: object, shape: type[object]) -> None:
+    """A literal, bytes, sets and fixed tuples take what is written in JSON, or are a ProtocolError without the value."""
+    with pytest.raises(ProtocolError) as caught:
+        structure(value, shape, "GET /x")
+    assert "MARK" not in str(caught.value)
+
+
+def test_shapes_of_sets_and_tuples() -> None:
+    """What fits, fits."""
+    assert {1, 2} == structure([1, 2, 1], set[int], "x")
+    assert frozenset({"a"}) == structure(["a"], frozenset, "x")
+    assert (1, "b") == structure([1, "b"], tuple[int, str], "x")
+    assert _Kind("x") == structure({"kind": "x"}, _Kind, "x")

@@ -139,7 +139,8 @@ def _replayable(data: Data) -> bool:
         return all(isinstance(value, str | bytes) for _, _, value in data._fields)
     if isinstance(data, Mapping):
         # aiohttp takes files as values too, and would send them empty the second time.
-        return all(isinstance(value, str | bytes | int | float) for value in data.values())
+        form: Mapping[Any, Any] = data
+        return all(isinstance(value, str | bytes | int | float) for value in form.values())
     return data is None or isinstance(data, bytes | bytearray | str)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, NewType, TypeVar, get_origin, is_typeddict
+from typing import Any, Final, NewType, TypeVar, get_args, get_origin, is_typeddict
 
 import attrs
 from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
@@ -21,6 +21,7 @@ from cattrs.cols import (
     list_structure_factory,
     mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType]  cattrs leaves a parameter untyped
 )
+from cattrs.errors import CattrsError
 from cattrs.gen import make_dict_structure_fn, override, typeddicts
 
 from vendorauth.errors import ConfigurationError, ProtocolError
@@ -70,17 +71,21 @@ def structure(value: JSON, shape: type[T], subject: str) -> T:
         ProtocolError: It does not fit.
         ConfigurationError: *shape* is no type that values can be made of.
     """
+    unknown: object = None
+    complaint = ""
     try:
         return _FAST.structure(value, shape)
     except StructureHandlerNotFoundError as error:
-        unknown: object = error.type_
+        unknown = error.type_
+    except RecursionError:
+        complaint = "it is nested too deeply"
     except _UNFIT:
-        unknown = None
+        pass
     if unknown is not None:
         message = f"{getattr(unknown, '__name__', unknown)} is no type that JSON can be structured into"
         raise ConfigurationError(message)
     # Outside the except block, because cattrs' errors hold the values.
-    message = f"{subject} does not have the expected form: {_complaint(value, shape)}"
+    message = f"{subject} does not have the expected form: {complaint or _complaint(value, shape)}"
     raise ProtocolError(message)
 
 
@@ -89,14 +94,14 @@ def _complaint(value: JSON, shape: type[object]) -> str:
         _DETAILED.structure(value, shape)
     except _UNFIT as error:
         return "; ".join(transform_error(error, format_exception=_reason)[:3])
-    return "it is nested too deeply"
+    return "wrong type"
 
 
 def _reason(error: BaseException, _: type[object] | None) -> str:
     return "missing" if isinstance(error, KeyError) else "wrong type"
 
 
-_UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, RecursionError, BaseValidationError)
+_UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, CattrsError, BaseValidationError)
 
 
 def _exactly(*kinds: type[object]) -> Hook:
@@ -108,6 +113,11 @@ def _exactly(*kinds: type[object]) -> Hook:
         return value
 
     return hook
+
+
+def _never(_value: Any, kind: Any) -> Any:
+    message = f"JSON has no {kind.__name__}"
+    raise TypeError(message)
 
 
 def _seconds(value: Any, _: Any) -> int:
@@ -159,6 +169,32 @@ def _respelled(value: dict[str, Any], spellings: list[tuple[str, str]]) -> dict[
     return value
 
 
+def _is_fixed_tuple(shape: Any) -> bool:
+    return get_origin(shape) is tuple and get_args(shape)[-1:] != (...,)
+
+
+def _fixed_tuple(shape: Any, converter: Converter) -> Hook:
+    kinds = get_args(shape)
+    hooks: list[Hook] = [converter.get_structure_hook(kind) for kind in kinds]
+
+    def fixed_tuple(value: Any, _: Any) -> Any:
+        return tuple(hook(one, kind) for hook, one, kind in zip(hooks, value, kinds, strict=True))
+
+    return fixed_tuple
+
+
+def _is_set(shape: Any) -> bool:
+    return (get_origin(shape) or shape) in {set, frozenset}
+
+
+def _set(shape: Any, converter: Converter) -> Hook:
+    (item,) = get_args(shape) or (Any,)
+    kind: Any = list[item]  # type: ignore[valid-type]  # made at run time
+    inner: Hook = list_structure_factory(kind, converter)
+    made: type[Any] = get_origin(shape) or shape
+    return lambda value, _: made(inner(value, kind))
+
+
 def _guarded(kind: type[object], factory: Callable[[Any, Converter], Hook]) -> Callable[[Any, Converter], Hook]:
     """Look at the value before cattrs does, which would iterate whatever it is: a str as a list, a dict as its keys."""
     check = _exactly(kind)
@@ -174,10 +210,13 @@ def _converter(*, detailed: bool) -> Converter:
     made = Converter(detailed_validation=detailed)
     for kinds in ((str,), (int,), (bool,), (float, int)):
         made.register_structure_hook(kinds[0], _exactly(*kinds))
+    made.register_structure_hook(bytes, _never)
     made.register_structure_hook(Seconds, _seconds)
     made.register_structure_hook(datetime, _time)
     made.register_structure_hook_factory(_is_shape, _guarded(dict, _shape_hook))
     made.register_structure_hook_factory(is_sequence, _guarded(list, homogenous_tuple_structure_factory))
+    made.register_structure_hook_factory(_is_fixed_tuple, _guarded(list, _fixed_tuple))
+    made.register_structure_hook_factory(_is_set, _guarded(list, _set))
     made.register_structure_hook_factory(is_mutable_sequence, _guarded(list, list_structure_factory))
     # cattrs leaves some parameters untyped.
     mapping: Any = mapping_structure_factory  # pyright: ignore[reportUnknownVariableType]

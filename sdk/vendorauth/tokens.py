@@ -118,8 +118,17 @@ class Challenge:
     hidden: Mapping[str, JSON] = attrs.field(factory=dict[str, JSON], repr=False, hash=False)
 
     def to_json(self) -> str:
-        """Write it down, hidden part included, for the time between two web requests. Keep it on the server's side."""
-        return msgspec.json.encode(attrs.asdict(self)).decode()
+        """
+        Write it down, hidden part included, for the time between two web requests. Keep it on the server's side.
+
+        Raises:
+            ValueError: It holds half a character (a lone surrogate), which no JSON can.
+        """
+        try:
+            return msgspec.json.encode(attrs.asdict(self)).decode()
+        except UnicodeEncodeError:
+            message = "half a character in it can't be written"
+        raise ValueError(message)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

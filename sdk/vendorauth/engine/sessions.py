@@ -6,7 +6,6 @@ import asyncio
 import ssl as tls
 import warnings
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final, TypeAlias, final
 from urllib.request import getproxies, proxy_bypass
 
@@ -114,7 +113,7 @@ class Sessions:
         if lent is not None and (proxy := lent._default_proxy) is not None:  # noqa: SLF001  it has no public name
             return URL(proxy)
         # aiohttp's own trust_env also sends ~/.netrc's passwords, which would clash with or replace our header.
-        return _env_proxy(url.scheme, url.host or "") if self._trust_env or (lent and lent.trust_env) else None
+        return _env_proxy(url) if self._trust_env or (lent is not None and lent.trust_env) else None
 
 
 def _proxy_url(given: str | URL) -> URL:
@@ -128,7 +127,8 @@ def _proxy_url(given: str | URL) -> URL:
     return url
 
 
-@lru_cache(maxsize=64)
-def _env_proxy(scheme: str, host: str) -> URL | None:
-    proxy = getproxies().get(scheme)
-    return URL(proxy) if proxy and not proxy_bypass(host) else None
+def _env_proxy(url: URL) -> URL | None:
+    proxy = getproxies().get(url.scheme)
+    if not proxy or proxy_bypass(url.host or ""):
+        return None
+    return URL(proxy if "://" in proxy else f"http://{proxy}")

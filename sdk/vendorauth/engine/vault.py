@@ -48,7 +48,8 @@ class Vault:
         try:
             await self._seam("save", save)
         except asyncio.CancelledError:
-            await self._seam("save", save)
+            with suppress(StoreError):
+                await self._seam("save", save)
             raise
 
     async def delete(self, suffix: str = "") -> None:
