@@ -196,7 +196,7 @@ def test_the_token_goes_raw_into_authorization(scheme: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "dead"), [(401, True), (403, True), (400, False), (404, False), (200, False)])
-def test_401_and_403_reject_a_token(status: int, dead: bool) -> None:  # noqa: FBT001  a table's column
+def test_401_and_403_reject_a_token(status: int, dead: bool) -> None:
     """The gateway may say either when a token is over."""
     assert dead is flow().rejects(Response(status, {}, None))
 

@@ -320,7 +320,7 @@ class TestRejects:
             (False, answer(200, b'{"result": {"errors": [{"code": 401}]}}')),
         ],
     )
-    def test_refusals(self, expected: bool, response: Response) -> None:  # noqa: FBT001
+    def test_refusals(self, expected: bool, response: Response) -> None:
         """401 and 403 refuse a token, in the status or in the envelope; a result's own errors don't (rule 12)."""
         assert expected is flow().rejects(response)
 

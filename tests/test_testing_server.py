@@ -32,7 +32,7 @@ async def features(pool: Pool, token: str) -> int:
 
 
 async def all_closed(pool: Pool) -> None:
-    while pool.fake.connections:  # noqa: ASYNC110  the server has no event for it
+    while pool.fake.connections:
         await asyncio.sleep(0)
 
 

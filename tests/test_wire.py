@@ -352,7 +352,7 @@ def test_shapes_that_can_not_be(shape: Any, name: str, value: object) -> None:
 
 @attrs.frozen
 class _Kind:
-    kind: Literal[x]
+    kind: Literal["x"]
 
 
 @pytest.mark.parametrize(

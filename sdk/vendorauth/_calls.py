@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isinf
 from typing import Any, Final, TypeAlias, TypedDict, final
 
@@ -139,8 +139,8 @@ def _replayable(data: Data) -> bool:
         return all(isinstance(value, str | bytes) for _, _, value in data._fields)
     if isinstance(data, Mapping):
         # aiohttp takes files as values too, and would send them empty the second time.
-        form: Mapping[Any, Any] = data
-        return all(isinstance(value, str | bytes | int | float) for value in form.values())
+        values: Iterable[object] = data.values()
+        return all(isinstance(value, str | bytes | int | float) for value in values)
     return data is None or isinstance(data, bytes | bytearray | str)
 
 
