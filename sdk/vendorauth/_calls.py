@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isinf
 from typing import Any, Final, TypeAlias, TypedDict, final
 
@@ -133,15 +133,18 @@ def _encoded(json: JSON) -> bytes:
     raise ConfigurationError(message)
 
 
-def _replayable(data: Data) -> bool:
+def _replayable(data: Any) -> bool:
     if isinstance(data, aiohttp.FormData):
         # A form with a file in it is sent empty the second time; aiohttp has no public way to look.
         return all(isinstance(value, str | bytes) for _, _, value in data._fields)
     if isinstance(data, Mapping):
-        # aiohttp takes files as values too, and would send them empty the second time.
-        values: Iterable[object] = data.values()
-        return all(isinstance(value, str | bytes | int | float) for value in values)
+        return _is_text(data)  # pyright: ignore[reportUnknownArgumentType]  it is what the user gave
     return data is None or isinstance(data, bytes | bytearray | str)
+
+
+def _is_text(form: Mapping[Any, Any]) -> bool:
+    """Tell a form of text from one with files in it, which aiohttp would send empty the second time."""
+    return all(isinstance(value, str | bytes | int | float) for value in form.values())
 
 
 @final
