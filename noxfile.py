@@ -1,16 +1,11 @@
 """Run the checks: ``nox`` all of them, ``nox -s tests-3.12`` one. Interpreters that are not there are skipped."""
 
-from __future__ import annotations
-
 import shutil
 
 import nox
 
-PYPROJECT = nox.project.load_toml("pyproject.toml")
-PYTHONS = nox.project.python_versions(PYPROJECT)
-EXTRAS = ",".join(PYPROJECT["project"]["optional-dependencies"])
+PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
 
-nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"
 
@@ -35,7 +30,7 @@ def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that the public ones are complete."""
     install(session, "types")
     session.run("mypy")
-    session.run("basedpyright")
+    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")  # it would take .venv's
     session.run("basedpyright", "--verifytypes", "vendorauth", "--ignoreexternal")
 
 
@@ -51,20 +46,15 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Test the built wheel: the source tree is not on the path. The oldest Python measures what is covered."""
     install(session, "tests")
-    pytest = ("-m", "pytest", "-q", *session.posargs)
-    if session.python != PYTHONS[0]:
-        session.run("python", "-X", "dev", *pytest)
-        return
-    data = {"COVERAGE_FILE": str(session.cache_dir / "coverage")}
-    session.run("coverage", "erase", env=data)
-    session.run("python", "-X", "dev", "-m", "coverage", "run", *pytest, env=data)
-    session.run("coverage", "combine", "--quiet", env=data)
-    session.run("coverage", "report", env=data)
+    pytest = ("pytest", "-q", *session.posargs)
+    measured = (("erase",), ("run", "-m", *pytest), ("combine", "-q"), ("report",))
+    for command in [("coverage", *step) for step in measured] if session.python == PYTHONS[0] else [pytest]:
+        session.run("python", "-X", "dev", "-m", *command)
 
 
 def install(session: nox.Session, group: str) -> None:
     """Install *group* and the wheel with all extras; the wheel anew, because its version stays the same."""
     (built,) = (session.cache_dir / "wheel").glob("*.whl")
-    groups = nox.project.dependency_groups(PYPROJECT, group)
-    session.install("--no-compile", f"{built}[{EXTRAS}]", *groups)  # most of it is never imported
+    extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
+    session.install("--no-compile", f"{built}[{extras}]", *nox.project.dependency_groups(PYPROJECT, group))
     session.install("--no-compile", "--no-deps", "--force-reinstall", str(built))

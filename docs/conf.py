@@ -31,7 +31,10 @@ nitpick_ignore_regex = [
     # Other projects' names: intersphinx would need the network for each build.
     (r"py:.*", r"(aiohttp|asyncio|collections|contextlib|datetime|multidict|os|ssl|typing|urllib|yarl)\..*"),
     # Bases that exist to be shared: their members are shown with each public class.
-    (r"py:class", r"vendorauth\.(_wire|client|cognito\.shapes|protogrid\.client|testing\._cognito|testing\._server)\.\w+"),
+    (
+        r"py:class",
+        r"vendorauth\.(_wire|client|cognito\.shapes|protogrid\.client|testing\._cognito|testing\._server)\.\w+",
+    ),
     # What JSON can say, an alias of ``Any``; type variables.
     (r"py:.*", r"(vendorauth\.[a-z_.]+\.)?(JSON|T|ErrorT)"),
 ]

@@ -103,22 +103,19 @@ def accept_the_wrong_password(fake: Fake) -> Spoil:
 
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client send a refused password again, as one without rule 10 would."""
-    monkeypatch.setattr("vendorauth.engine.source.RefreshPolicy", lambda: RefreshPolicy(denied_cooldown=(1e-9, 1e-9)))
+    hasty = RefreshPolicy(backoff=(1e-9, 1e-9), denied_cooldown=(1e-9, 1e-9))
+    monkeypatch.setattr("vendorauth.engine.source.RefreshPolicy", lambda: hasty)
 
 
-def forgetful_and_fickle(fake: Fake, switch: str, value: str) -> Spoil:
-    """Let the client send a refused password again, and *fake* refuse it for another reason then."""
+def fickle(fake: Fake, switch: str, value: str) -> Spoil:
+    """Let *fake* refuse a second password for another reason."""
 
     def change(running: Any, _: Seen, answer: Answer) -> Answer:
         if running.count.passwords_refused:
             setattr(running, switch, value)
         return answer
 
-    def spoil(monkeypatch: pytest.MonkeyPatch) -> None:
-        forgetful(monkeypatch)
-        meddle(monkeypatch, fake, change)
-
-    return spoil
+    return lambda monkeypatch: meddle(monkeypatch, fake, change)
 
 
 NO_DEVICES: dict[str, object] = {"items": []}
@@ -127,39 +124,70 @@ GLOVE, GRID = "ProGlove INSIGHT", "Protogrid"
 
 
 @pytest.mark.parametrize(
-    ("claim", "spoil"),
+    ("claims", "spoils"),
     [
-        (f"{GLOVE}: all 5 are there: expected 5, saw 0", answer_nth(FakeProGlove, 1, "/devices", NO_DEVICES)),
-        (f"{GLOVE}: all 5 are there: expected 5, saw 0", answer_nth(FakeProGlove, 2, "/devices", NO_DEVICES)),
-        (f"{GLOVE}: 1 login: expected 1, saw 2", miscount(FakeProGlove, "login", "logins")),
-        (f"{GLOVE}: 2 good answers", answer_nth(FakeProGlove, 2, "/features", NO_DEVICES)),
-        (f"{GLOVE}: 1 renewal, by a refresh", miscount(FakeProGlove, "refresh", "refreshes")),
-        (f"{GLOVE}: 1 renewal, by a refresh", miscount(FakeProGlove, "refresh", "logins")),
-        (f"{GLOVE}: no login, no renewal: expected 0, saw 1", miscount(FakeProGlove, "api", "logins")),
-        (f"{GLOVE}: no login, no renewal: expected 0, saw 1", miscount(FakeProGlove, "api", "refreshes")),
-        (f"{GLOVE}: a true error: None", accept_the_wrong_password(FakeProGlove)),
-        (f"{GLOVE}: 1 login with the wrong password", miscount(FakeProGlove, "login", "password_attempts")),
-        (f"{GRID}: all 2 are there: expected 2, saw 0", answer_nth(FakeProtogrid, 1, "/apps", NO_APPS)),
-        (f"{GRID}: 1 login: expected 1, saw 2", miscount(FakeProtogrid, "login", "logins")),
-        (f"{GRID}: 2 good answers", answer_nth(FakeProtogrid, 3, "/apps", NO_APPS)),
-        (f"{GRID}: 1 renewal, by a login", miscount(FakeProtogrid, "login", "logins")),
-        (f"{GRID}: 1 renewal, by a login", miscount(FakeProtogrid, "login", "refreshes")),
-        (f"{GRID}: no login, no renewal: expected 0, saw 1", miscount(FakeProtogrid, "api", "logins")),
-        (f"{GRID}: a true error: None", accept_the_wrong_password(FakeProtogrid)),
-        (f"{GRID}: 1 login with the wrong password", miscount(FakeProtogrid, "login", "password_attempts")),
-        (f"{GLOVE}: which sends no password: expected 1, saw 2", forgetful),
-        (f"{GRID}: which sends no password: expected 1, saw 2", forgetful),
-        (f"{GLOVE}: the same error", forgetful_and_fickle(FakeProGlove, "user_state", "not-found")),
-        (f"{GRID}: the same error", forgetful_and_fickle(FakeProtogrid, "refuses_with", "401-plain")),
+        (
+            (f"{GLOVE}: all 5 are there: expected 5, saw 0", f"{GRID}: all 2 are there: expected 2, saw 0"),
+            (answer_nth(FakeProGlove, 1, "/devices", NO_DEVICES), answer_nth(FakeProtogrid, 1, "/apps", NO_APPS)),
+        ),
+        (
+            (f"{GLOVE}: 1 login: expected 1, saw 2", f"{GRID}: 1 login: expected 1, saw 2"),
+            (miscount(FakeProGlove, "login", "logins"), miscount(FakeProtogrid, "login", "logins")),
+        ),
+        (
+            (f"{GLOVE}: 2 good answers", f"{GRID}: 2 good answers"),
+            (answer_nth(FakeProGlove, 2, "/features", NO_DEVICES), answer_nth(FakeProtogrid, 3, "/apps", NO_APPS)),
+        ),
+        (
+            (f"{GLOVE}: 1 renewal, by a refresh", f"{GRID}: 1 renewal, by a login"),
+            (miscount(FakeProGlove, "refresh", "refreshes"), miscount(FakeProtogrid, "login", "refreshes")),
+        ),
+        (
+            (f"{GLOVE}: no login, no renewal: expected 0, saw 1", f"{GRID}: no login, no renewal: expected 0, saw 1"),
+            (miscount(FakeProGlove, "api", "refreshes"), miscount(FakeProtogrid, "api", "logins")),
+        ),
+        (
+            (f"{GLOVE}: all 5 are there: expected 5, saw 0", f"{GRID}: all 2 are there: expected 2, saw 0"),
+            (answer_nth(FakeProGlove, 2, "/devices", NO_DEVICES), answer_nth(FakeProtogrid, 4, "/apps", NO_APPS)),
+        ),
+        (
+            (f"{GLOVE}: a true error: None", f"{GRID}: a true error: None"),
+            (accept_the_wrong_password(FakeProGlove), accept_the_wrong_password(FakeProtogrid)),
+        ),
+        (
+            (f"{GLOVE}: 1 login with the wrong password", f"{GRID}: 1 login with the wrong password"),
+            (
+                miscount(FakeProGlove, "login", "password_attempts"),
+                miscount(FakeProtogrid, "login", "password_attempts"),
+            ),
+        ),
+        (
+            (
+                f"{GLOVE}: the same error",
+                f"{GLOVE}: which sends no password: expected 1, saw 2",
+                f"{GRID}: the same error",
+                f"{GRID}: which sends no password: expected 1, saw 2",
+            ),
+            (
+                forgetful,
+                fickle(FakeProGlove, "user_state", "not-found"),
+                fickle(FakeProtogrid, "refuses_with", "401-plain"),
+            ),
+        ),
     ],
 )
-def test_each_claim_can_fail(monkeypatch: pytest.MonkeyPatch, claim: str, spoil: Spoil) -> None:
-    """With fakes that count or answer something else the claim does not hold, is named, and the exit code is 1."""
+def test_each_claim_can_fail(
+    monkeypatch: pytest.MonkeyPatch, claims: tuple[str, ...], spoils: tuple[Spoil, ...]
+) -> None:
+    """With fakes that count or answer something else a claim does not hold, is named, and the exit code is 1."""
     monkeypatch.setattr(demo, "REQUESTS", 2)  # quicker
-    spoil(monkeypatch)
+    for spoil in spoils:
+        spoil(monkeypatch)
     result = CliRunner().invoke(app, ["demo"])
     assert 1 == result.exit_code
-    assert claim in result.stdout.partition("This does not hold:")[2]
+    failed = result.stdout.partition("This does not hold:")[2]
+    for claim in claims:
+        assert claim in failed
 
 
 def test_a_vendor_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from _vendor import JANE, World, settle
+from _vendor import JANE, WRONG, World, settle
 from vendorauth import (
     AuthServiceUnavailable,
     Challenge,
@@ -378,12 +378,13 @@ async def test_close_leaves_the_others_person_alone(world: World) -> None:
     await first.person_gone()
     call = asyncio.ensure_future(second.token())
     await asked.wait()
-    first.person_seconds  # noqa: B018  it attaches the source
+    other = asyncio.ensure_future(first.token())
     closing = asyncio.ensure_future(first.aclose())
     await settle()
     thought.set()
     assert (await call).value
     await closing
+    assert (await other).value
 
 
 async def test_answers_are_no_tasks_result(world: World) -> None:
@@ -434,3 +435,40 @@ async def test_callable_that_turns_its_end_into_an_error(world: World) -> None:
     gc.collect()
     await settle()
     assert [] == caught
+
+
+async def test_callable_is_not_asked_for_what_was_just_refused(world: World) -> None:
+    """Rules 8, 10: also where a login is due because the refresh token was refused; within a minute, nobody is asked."""
+    answers = [JANE, WRONG]
+    asked: list[bool] = []
+
+    async def credentials() -> Credentials:
+        asked.append(True)
+        return answers[min(len(asked), 2) - 1]
+
+    source = world.source(credentials)
+    await source.token()
+    with pytest.raises(InvalidCredentials):
+        await source.login()
+    world.vendor.refresh_tokens.clear()
+    token = source.peek()
+    assert token is not None
+    with pytest.raises(InvalidCredentials):
+        await source.renew(token)
+    assert 2 == len(asked)
+
+
+async def test_earlier_persons_time_is_not_this_sources(world: World) -> None:
+    """DESIGN 3: a source that joins an account counts a person's time from then on."""
+    world.vendor.asks = "CODE_PLEASE"
+
+    async def on_challenge(challenge: Challenge) -> Mapping[str, str]:
+        del challenge
+        await asyncio.sleep(0.01)
+        return {"CODE": "123456"}
+
+    first, second = world.source(on_challenge=on_challenge), world.source()
+    await first.token()
+    await second.token()
+    assert 0.01 <= first.person_seconds
+    assert 0.0 == second.person_seconds

@@ -21,6 +21,7 @@ from vendorauth import (
     StoreUnreadable,
     Token,
 )
+from vendorauth.engine.keeping import Keeper, last_save
 
 ACCOUNT = "jane@vendor"
 DEAD = 3601.0
@@ -426,3 +427,37 @@ async def test_conflict_that_repeats(world: World) -> None:
     while source.status().unsaved:
         await asyncio.sleep(0)
     assert token == await world.store.load(ACCOUNT)
+
+
+async def test_what_is_newer_here_is_not_given_up_for_the_store(world: World) -> None:
+    """Rule 5: a look at the store that ends late does not bring an older token back."""
+    source = world.source()
+    token = await source.token()
+    older = attrs.evolve(token, value="older", generation=token.generation - 1)
+    assert token is Keeper(source._setup, source._account).adopt(older)
+    assert token is source.peek()
+
+
+async def test_nothing_to_save(world: World) -> None:
+    """Rule 16: a save that is due after the token was forgotten saves nothing."""
+    source = world.source()
+    await source.token()
+    account = source._account
+    account.forget()
+    account.unsaved = True
+    await last_save(source._setup, account)
+    assert "token-1" == (await world.store.load(ACCOUNT)).value
+
+
+async def test_token_that_changes_while_it_is_saved(world: World) -> None:
+    """Rules 16, 17: a cookie that rolls meanwhile is still to be saved."""
+    source = world.source()
+    token = await source.token()
+    source.absorb(token, rolled("rolled-1"))
+    world.store.gate, world.store.saving = asyncio.Event(), asyncio.Event()
+    closing = asyncio.ensure_future(last_save(source._setup, source._account))
+    await world.store.saving.wait()
+    source.absorb(token, rolled("rolled-2"))
+    world.store.gate.set()
+    await closing
+    assert source._account.rolled

@@ -17,6 +17,7 @@ from vendorauth import (
     LoginRefused,
     MemoryTokenStore,
     PasswordCredentials,
+    ReauthenticationRequired,
     RefreshTokenCredentials,
     Request,
     StoreUnavailable,
@@ -362,3 +363,15 @@ async def test_record_with_an_odd_hash_stops_nobody(world: World) -> None:
     token = Token(value="", issued_at=world.clock.now(), generation=1, details=details)
     await world.store.save(f"{ACCOUNT}|refused", token)
     await world.source().token()
+
+
+async def test_such_a_token_without_known_credentials(world: World) -> None:
+    """Rule 10: where it is not known whose they are, the vendor is asked."""
+    source = every_request(world, None)
+    assert 0.0 == source.person_seconds
+    with pytest.raises(ReauthenticationRequired):
+        await source.token()
+    details = attrs.asdict(JANE)
+    token = Token(value="", issued_at=world.clock.now(), generation=1, details=details)
+    source._account.hold(token, source._setup.life(token), unsaved=False)
+    assert (await source.renew(token)).is_newer_than(token)

@@ -67,7 +67,7 @@ async def test_protogrid(reader: Reader) -> None:
 
 async def test_staying_logged_in(reader: Reader) -> None:
     """It tells of each renewal, and no call fails."""
-    reader.glove.token_life = 3.0
+    reader.glove.token_life = 2.0
     lines = (await reader.run("staying_logged_in.py")).splitlines()
     assert "renewed by login" == lines[0].partition(",")[0]
     assert {"renewed by refresh"} == {line.partition(",")[0] for line in lines[1:]}

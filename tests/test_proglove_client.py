@@ -272,6 +272,9 @@ async def test_events_keep_their_parameters_on_every_page() -> None:
         assert {str(int(start.timestamp() * 1000))} == {one["start_time_millis"] for one in asked}
         assert {str(int(end.timestamp() * 1000))} == {one["end_time_millis"] for one in asked}
         assert {ScanEvent, TelemetryEvent} <= {type(event) for event in found}
+        fake.requests.clear()
+        _ = [event async for event in client.events()]
+        assert not [one for one in fake.requests if "start_time_millis" in one.params]
 
 
 async def test_paging_stops_on_a_repeat() -> None:

@@ -8,13 +8,17 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from _api import Api, hang, hang_up, serve
+from _api import JANE, Api, hang, hang_up, serve
 from vendorauth import (
+    ApiClient,
     ApiError,
+    ChallengeRequired,
+    PasswordCredentials,
     PermissionDenied,
     RateLimited,
     RefreshPolicy,
     Replayed,
+    RequestTimeout,
     ServerError,
     TransportError,
     Unauthorized,
@@ -176,8 +180,6 @@ async def test_renewals_errors_are_not_retried(api: Api) -> None:
         message = "vault"
         raise TransportError(message)
 
-    from vendorauth import ApiClient  # noqa: PLC0415  used in this place alone
-
     async with ApiClient(api.flow, credentials) as client:  # type: ignore[arg-type]  # it only raises
         with pytest.raises(TransportError, match=r"^vault$"):
             await client.get("/x")
@@ -224,6 +226,31 @@ async def test_cancelled_call_gives_its_connection_back(api: Api) -> None:
         await asyncio.wait({call})
         assert call.cancelled()
         assert {"ok": True} == await client.get("/x")
+
+
+async def test_timeout_while_a_token_is_waited_for(api: Api) -> None:
+    """DESIGN 3: the timeout covers the waiting for the token; the renewal goes on for others."""
+    asked = asyncio.Event()
+
+    async def credentials() -> PasswordCredentials:
+        await asked.wait()
+        return JANE
+
+    async with ApiClient(api.flow, credentials) as client:
+        with pytest.raises(RequestTimeout, match=r"^GET /base/x: no answer within 0\.05 s$"):
+            await client.get("/x", timeout=0.05)
+        asked.set()
+        assert {"ok": True} == await client.get("/x")
+
+
+async def test_challenge_without_an_end_is_latched(api: Api) -> None:
+    """Rule 10a: a challenge that names no end is everybody's until it is answered."""
+    api.flow.asks = True
+    async with api.client() as client:
+        for _ in range(2):
+            with pytest.raises(ChallengeRequired):
+                await client.get("/x")
+    assert [] == api.seen
 
 
 async def test_headers_are_asked_for_once_per_token(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

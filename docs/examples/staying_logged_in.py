@@ -10,7 +10,7 @@ def show(event: TokenEvent) -> None:
 
 async def main() -> None:
     async with ProGloveClient.from_env(on_event=show) as proglove:
-        for _ in range(10):
+        for _ in range(5):
             await proglove.get("/{customer_id}/features")
             await asyncio.sleep(1)
 

@@ -94,7 +94,8 @@ class Sender:
     async def _replay(self, call: Call, token: Token, answer: Answer, budget: Budget, *, stream: bool) -> Answer:
         """Send *call* again with a newer token: one that is there already, then one from one renewal (rule 12)."""
         source = self._source
-        for last in (False, True):
+        last = False
+        while True:
             answer.raw.close()
             status = self._dialect.status(answer.response)
             known = source.peek()
@@ -114,6 +115,7 @@ class Sender:
                 return self._accept(call, token, answer)
             if newer is not known or last:
                 break
+            last = True
         answer.raw.close()
         source.replay_refused(token, self._dialect.status(answer.response))
         raise self._refused(call, answer, "; a renewed token was refused as well")

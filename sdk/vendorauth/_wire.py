@@ -90,11 +90,12 @@ def structure(value: JSON, shape: type[T], subject: str) -> T:
 
 
 def _complaint(value: JSON, shape: type[object]) -> str:
+    complaints: list[str] = []
     try:
         _DETAILED.structure(value, shape)
     except _UNFIT as error:
-        return "; ".join(transform_error(error, format_exception=_reason)[:3])
-    return "wrong type"
+        complaints = transform_error(error, format_exception=_reason)
+    return "; ".join(complaints[:3])
 
 
 def _reason(error: BaseException, _: type[object] | None) -> str:

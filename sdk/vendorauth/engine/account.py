@@ -117,6 +117,11 @@ class Account:
         finally:
             self.leaving -= 1
 
+    def waited_for_person(self) -> float:
+        """Give the seconds that answers to challenges were waited for, all in all."""
+        since = self.person_since
+        return self.person_seconds + (0.0 if since is None else asyncio.get_running_loop().time() - since)
+
     def left(self) -> Account:
         """Give an account that belongs to no loop and knows of this one what was logged out."""
         placeholder = Account(None, self.store)

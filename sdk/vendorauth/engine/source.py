@@ -81,6 +81,7 @@ class TokenSource:
         self._wall: Callable[[], float] = time.time if clock is None else lambda: clock.now().timestamp()
         self._monotonic: Callable[[], float] = time.monotonic if clock is None else clock.monotonic
         self._account = Account(None, store)
+        self._person_before = 0.0
         self._closed = False
 
     def __repr__(self) -> str:
@@ -229,11 +230,8 @@ class TokenSource:
 
     @property
     def person_seconds(self) -> float:
-        """How long ``on_challenge`` was waited for, all in all: no timeout counts that. Raises as `token` does."""
-        account = self._here()
-        since = account.person_since
-        running = 0.0 if since is None else asyncio.get_running_loop().time() - since
-        return account.person_seconds + running
+        """How long ``on_challenge`` was waited for since this source is in use: no timeout counts that."""
+        return self._account.waited_for_person() - self._person_before
 
     async def person_gone(self) -> None:
         """Wait until ``on_challenge`` is not being waited for."""
@@ -257,7 +255,7 @@ class TokenSource:
             await self._idle(account)
         if account.unsaved or account.rolled or not account.sources:
             await self._start(account, Kind.TIDY, lambda: last_save(self._setup, account)).outcome()
-        self._account = account.left()
+        self._account, self._person_before = account.left(), 0.0
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -286,6 +284,7 @@ class TokenSource:
             account.hold(old.token, self._setup.life(old.token), unsaved=True)
             keep_saving(self._setup, account)
         self._account = account
+        self._person_before = account.waited_for_person()
         return account
 
     async def _idle(self, account: Account) -> None:
