@@ -24,6 +24,7 @@ DENIED = (InvalidCredentials, InvalidCredentials, AuthError, AuthError)
 PASSING = (AuthServiceUnavailable,) * 4
 FAULT = (AuthError, AuthError, AuthServiceUnavailable, AuthServiceUnavailable)
 SETTINGS = (AuthError,) * 4
+UNUSABLE = (AuthError, AuthError, ReauthenticationRequired, AuthError)
 
 TABLE: dict[str, tuple[type[AuthError], ...]] = {
     "AliasExistsException": DENIED,
@@ -34,14 +35,14 @@ TABLE: dict[str, tuple[type[AuthError], ...]] = {
     "InternalErrorException": PASSING,
     "InvalidEmailRoleAccessPolicyException": SETTINGS,
     "InvalidLambdaResponseException": FAULT,
-    "InvalidParameterException": SETTINGS,
+    "InvalidParameterException": UNUSABLE,
     "InvalidPasswordException": DENIED,
     "InvalidSmsRoleAccessPolicyException": SETTINGS,
     "InvalidSmsRoleTrustRelationshipException": SETTINGS,
     "InvalidUserPoolConfigurationException": SETTINGS,
     "MFAMethodNotFoundException": DENIED,
     "NotAuthorizedException": REFUSED,
-    "OperationNotEnabledException": SETTINGS,
+    "OperationNotEnabledException": UNUSABLE,
     "PasswordHistoryPolicyViolationException": DENIED,
     "PasswordResetRequiredException": REFUSED,
     "RefreshTokenReuseException": REFUSED,
@@ -50,8 +51,8 @@ TABLE: dict[str, tuple[type[AuthError], ...]] = {
     "TooManyRequestsException": PASSING,
     "UnauthorizedException": SETTINGS,
     "UnexpectedLambdaException": FAULT,
-    "UnsupportedOperationException": SETTINGS,
-    "UnsupportedTokenTypeException": SETTINGS,
+    "UnsupportedOperationException": UNUSABLE,
+    "UnsupportedTokenTypeException": UNUSABLE,
     "UserLambdaValidationException": DENIED,
     "UserNotConfirmedException": REFUSED,
     "UserNotFoundException": REFUSED,
@@ -77,7 +78,7 @@ def test_the_code_decides_and_not_the_status(code: str, status: int) -> None:
 
 
 def test_only_definite_refusals_end_a_session() -> None:
-    """No more than five codes say that a refresh token is dead."""
+    """Five codes say that a refresh token is dead, four that it can't be used this way; nothing else ends a session."""
     definite = {code for code in TABLE if type(failure(refused(code), "x", "refresh")) is ReauthenticationRequired}
     assert definite == {
         "NotAuthorizedException",
@@ -85,6 +86,10 @@ def test_only_definite_refusals_end_a_session() -> None:
         "PasswordResetRequiredException",
         "UserNotConfirmedException",
         "RefreshTokenReuseException",
+        "InvalidParameterException",
+        "OperationNotEnabledException",
+        "UnsupportedOperationException",
+        "UnsupportedTokenTypeException",
     }
 
 

@@ -64,6 +64,9 @@ _FAULT: Final[_Meaning] = {
 }
 # The pool, or the way in which it is asked, is set up wrongly: nobody who types can help. Not temporary either.
 _SETTINGS: Final[_Meaning] = {"login": AuthError, "answer": AuthError, "refresh": AuthError, "revoke": AuthError}
+# The pool does not know this way of asking, such as InitiateAuth for a refresh where refresh tokens rotate. Nothing but
+# another way helps: a password, where there is one.
+_UNUSABLE: Final[_Meaning] = {**_SETTINGS, "refresh": ReauthenticationRequired}
 
 _TABLE: Final[Mapping[str, _Meaning]] = {
     "AliasExistsException": _DENIED,
@@ -74,14 +77,14 @@ _TABLE: Final[Mapping[str, _Meaning]] = {
     "InternalErrorException": _PASSING,
     "InvalidEmailRoleAccessPolicyException": _SETTINGS,
     "InvalidLambdaResponseException": _FAULT,
-    "InvalidParameterException": _SETTINGS,
+    "InvalidParameterException": _UNUSABLE,
     "InvalidPasswordException": _DENIED,
     "InvalidSmsRoleAccessPolicyException": _SETTINGS,
     "InvalidSmsRoleTrustRelationshipException": _SETTINGS,
     "InvalidUserPoolConfigurationException": _SETTINGS,
     "MFAMethodNotFoundException": _DENIED,
     "NotAuthorizedException": _REFUSED,
-    "OperationNotEnabledException": _SETTINGS,
+    "OperationNotEnabledException": _UNUSABLE,
     "PasswordHistoryPolicyViolationException": _DENIED,
     "PasswordResetRequiredException": _REFUSED,
     "RefreshTokenReuseException": _REFUSED,
@@ -90,8 +93,8 @@ _TABLE: Final[Mapping[str, _Meaning]] = {
     "TooManyRequestsException": _PASSING,
     "UnauthorizedException": _SETTINGS,
     "UnexpectedLambdaException": _FAULT,
-    "UnsupportedOperationException": _SETTINGS,
-    "UnsupportedTokenTypeException": _SETTINGS,
+    "UnsupportedOperationException": _UNUSABLE,
+    "UnsupportedTokenTypeException": _UNUSABLE,
     "UserLambdaValidationException": _DENIED,
     "UserNotConfirmedException": _REFUSED,
     "UserNotFoundException": _REFUSED,
