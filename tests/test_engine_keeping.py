@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
 
-import attrs
 import pytest
 
 from _stores import WrappedStore
@@ -13,18 +11,20 @@ from _vendor import World, settle
 from vendorauth import (
     PasswordCredentials,
     RefreshPolicy,
-    Renewed,
     Response,
-    StoreConflict,
     StoreTrouble,
     StoreUnavailable,
     StoreUnreadable,
     Token,
 )
-from vendorauth.engine.keeping import Keeper, last_save
+from vendorauth.engine.keeping import last_save
 
 ACCOUNT = "jane@vendor"
+
+
 DEAD = 3601.0
+
+
 SOON = RefreshPolicy(backoff=(0.01, 0.01))
 
 
@@ -201,47 +201,6 @@ async def test_foreign_exceptions_are_chained(world: World) -> None:
     assert world.store.error is trouble.error.__cause__
 
 
-class ConflictStore(Store):
-    """Let somebody else save first."""
-
-    newer: Token | None = None
-
-    async def save(self, account: str, token: Token) -> None:
-        if self.newer is not None and account == ACCOUNT:
-            await super().save(account, attrs.evolve(self.newer, generation=token.generation + 1))
-            self.newer = None
-            raise StoreConflict("newer")  # noqa: EM101  a test's
-        await super().save(account, token)
-
-
-@pytest.mark.parametrize("living", [True, False])
-async def test_conflict_takes_the_newer_token(world: World, living: bool) -> None:
-    """DESIGN 3: the newer token stays, the loser reads it and goes on: with it, if it lives, else above it."""
-    world.store = ConflictStore()
-    now = world.clock.now()
-    ends = now + timedelta(hours=1 if living else -1)
-    world.store.newer = Token(value="sibling's", issued_at=now - timedelta(hours=2), expires_at=ends)
-    token = await world.source().token()
-    assert ("sibling's" if living else "token-1") == token.value
-    assert token == await world.store.load(ACCOUNT)
-    assert not world.told(StoreTrouble)
-    assert ("store" if living else "login") == world.told(Renewed)[-1].how
-
-
-async def test_conflict_whose_token_cannot_be_read(world: World) -> None:
-    """Rule 16: then our own serves."""
-    world.store = ConflictStore()
-    world.store.newer = Token(value="sibling's", issued_at=world.clock.now())
-
-    async def load(account: str) -> Token | None:
-        if world.store.newer is None and account == ACCOUNT:
-            raise StoreUnavailable("down")  # noqa: EM101  a test's
-        return await WrappedStore.load(world.store, account)
-
-    world.store.load = load
-    assert "token-1" == (await world.source().token()).value
-
-
 async def test_shutdown_saves_what_was_answered(world: World) -> None:
     """Rules 3, 4: the loop shuts down while the answer is being saved: it is saved before the task ends."""
     source = world.source()
@@ -261,55 +220,6 @@ def rolled(value: str, status: int = 200) -> Response:
     return Response(status, {"Rolled": value}, b"")
 
 
-async def test_rolled_cookie_replaces_the_value_of_its_generation(world: World) -> None:
-    """Rule 17: a new value on a successful answer to a request of the current generation is taken over."""
-    source = world.source()
-    token = await source.token()
-    source.absorb(token, rolled("rolled-1"))
-    source.absorb(token, rolled("refused", 403))
-    current = await source.token()
-    assert "rolled-1" == current.value
-    assert token.generation == current.generation
-    newer = await source.login()
-    source.absorb(token, rolled("late"))
-    assert newer is await source.token()
-    assert "token-1" == token.value
-
-
-async def test_rolled_cookie_counts_as_newer(world: World) -> None:
-    """Rule 12: the same generation with another value, absorbed since, is what a refused request is replayed with."""
-    source = world.source()
-    token = await source.token()
-    source.absorb(token, rolled("rolled-1"))
-    assert "rolled-1" == (await source.renew(token)).value
-    assert 0 == world.vendor.count["refresh"]
-
-
-@pytest.mark.parametrize("stored", ["same", "newer", "none"])
-async def test_rolled_cookie_is_saved_at_close_if_the_store_has_its_generation(world: World, stored: str) -> None:
-    """Rule 17: under the lock, and only over the same generation."""
-    source = world.source()
-    token = await source.token()
-    source.absorb(token, rolled("rolled-1"))
-    newer = attrs.evolve(token, value="sibling's", generation=token.generation + 1)
-    if stored == "newer":
-        await world.store.save(ACCOUNT, newer)
-    elif stored == "none":
-        await world.store.delete(ACCOUNT)
-    await source.aclose()
-    loaded = await world.store.load(ACCOUNT)
-    assert {"same": "rolled-1", "newer": "sibling's", "none": None}[stored] == (loaded.value if loaded else None)
-
-
-async def test_absorb_without_a_token_does_nothing(world: World) -> None:
-    """Rule 17: after a logout there is nothing to roll."""
-    source = world.source()
-    token = await source.token()
-    await source.logout()
-    source.absorb(token, rolled("rolled-1"))
-    assert source.peek() is None
-
-
 async def test_trouble_at_close_is_told(world: World) -> None:
     """Rule 16: a last save that fails is an event, and the close goes through."""
     source = world.source()
@@ -319,18 +229,6 @@ async def test_trouble_at_close_is_told(world: World) -> None:
     await source.aclose()
     await settle()
     assert ["load"] == [event.operation for event in world.told(StoreTrouble)]
-
-
-async def test_repeated_save_stops_where_somebody_else_is_newer(world: World) -> None:
-    """Rule 16: a StoreConflict ends the repeating: the store has a newer token."""
-    world.store.failing = {"save"}
-    source = world.source(policy=SOON)
-    token = await source.token()
-    world.store.failing.clear()
-    await world.store.inner.save(ACCOUNT, attrs.evolve(token, generation=token.generation + 1))
-    while source.status().unsaved:
-        await asyncio.sleep(0)
-    assert token.generation + 1 == (await world.store.load(ACCOUNT)).generation
 
 
 async def test_repeating_ends_with_a_logout(world: World) -> None:
@@ -405,39 +303,6 @@ def test_unsaved_token_is_saved_by_a_close_in_a_later_run(world: World) -> None:
     assert token == asyncio.run(world.store.load(ACCOUNT))
 
 
-async def test_conflict_that_repeats(world: World) -> None:
-    """Rule 16: where even the renumbered token meets a conflict, it serves from memory and is saved later."""
-    world.store = ConflictStore()
-    now = world.clock.now()
-    dead = Token(value="sibling's", issued_at=now - timedelta(hours=2), expires_at=now - timedelta(hours=1))
-    world.store.newer = dead
-    saves = 0
-
-    async def save(account: str, token: Token) -> None:
-        nonlocal saves
-        saves += 1
-        if saves == 2:
-            raise StoreConflict("again")  # noqa: EM101  a test's
-        await ConflictStore.save(world.store, account, token)
-
-    world.store.save = save
-    source = world.source(policy=SOON)
-    token = await source.token()
-    assert source.status().unsaved
-    while source.status().unsaved:
-        await asyncio.sleep(0)
-    assert token == await world.store.load(ACCOUNT)
-
-
-async def test_what_is_newer_here_is_not_given_up_for_the_store(world: World) -> None:
-    """Rule 5: a look at the store that ends late does not bring an older token back."""
-    source = world.source()
-    token = await source.token()
-    older = attrs.evolve(token, value="older", generation=token.generation - 1)
-    assert token is Keeper(source._setup, source._account).adopt(older)
-    assert token is source.peek()
-
-
 async def test_nothing_to_save(world: World) -> None:
     """Rule 16: a save that is due after the token was forgotten saves nothing."""
     source = world.source()
@@ -447,17 +312,3 @@ async def test_nothing_to_save(world: World) -> None:
     account.unsaved = True
     await last_save(source._setup, account)
     assert "token-1" == (await world.store.load(ACCOUNT)).value
-
-
-async def test_token_that_changes_while_it_is_saved(world: World) -> None:
-    """Rules 16, 17: a cookie that rolls meanwhile is still to be saved."""
-    source = world.source()
-    token = await source.token()
-    source.absorb(token, rolled("rolled-1"))
-    world.store.gate, world.store.saving = asyncio.Event(), asyncio.Event()
-    closing = asyncio.ensure_future(last_save(source._setup, source._account))
-    await world.store.saving.wait()
-    source.absorb(token, rolled("rolled-2"))
-    world.store.gate.set()
-    await closing
-    assert source._account.rolled

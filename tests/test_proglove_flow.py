@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from yarl import URL
 
 from vendorauth.errors import (
@@ -25,20 +21,35 @@ from vendorauth.errors import (
     VendorAuthError,
 )
 from vendorauth.flows import LoginFlow
-from vendorauth.messages import Flow, Request, Response
+from vendorauth.messages import Request, Response
 from vendorauth.proglove import ProGloveFlow
 from vendorauth.testing.play import play
-from vendorauth.tokens import Challenge, PasswordCredentials, RefreshTokenCredentials, Token
+from vendorauth.tokens import PasswordCredentials, RefreshTokenCredentials, Token
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 LATER = NOW + timedelta(hours=1)
+
+
 BASE = "https://abc123.execute-api.eu-west-1.amazonaws.com/latest"
+
+
 Seen: TypeAlias = tuple[str, URL, dict[str, str], bytes]
 
+
 ASK: Seen = "GET", URL(f"{BASE}/auth-information?id=demo0001"), {}, b""
+
+
 LOGIN = URL("https://cognito-idp.eu-west-1.amazonaws.com/login")
+
+
 JANE = PasswordCredentials("jane@example.com", "s3cret")
+
+
 SERVICE = RefreshTokenCredentials("refresh0")
+
+
 INFORMATION = {
     "region": "eu-west-1",
     "customer_id:": "demo0001",
@@ -70,6 +81,8 @@ def granted(**extra: object) -> Response:
 
 
 INFORMED = answered(INFORMATION)
+
+
 REMEMBERED = {
     "region": "eu-west-1",
     "customer_id": "demo0001",
@@ -292,50 +305,6 @@ def test_a_refused_password_is_sent_once(code: str, kind: type[AuthError]) -> No
     assert "MARKED" not in repr(raised.value)
 
 
-def test_a_refresh_token_is_a_login() -> None:
-    """`RefreshTokenCredentials`: auth-information, then the refresh exchange; the given token is kept."""
-    result, requests = play(flow().login(SERVICE, now=NOW), INFORMED, granted())
-    assert [ASK, refreshing("refresh0")] == [seen(one) for one in requests]
-    assert isinstance(result, Token)
-    assert (result.refresh_token, result.details) == ("refresh0", {"auth_information": REMEMBERED})
-
-
-def test_a_new_refresh_token_replaces_the_given_one() -> None:
-    """Rule 6 holds for a login with a refresh token, too."""
-    result, _ = play(flow().login(SERVICE, now=NOW), INFORMED, granted(RefreshToken="refresh9"))
-    assert isinstance(result, Token)
-    assert result.refresh_token == "refresh9"
-
-
-def test_a_refused_refresh_token_asks_for_a_new_login() -> None:
-    """A configured refresh token that is dead is not an outage, and no wrong password."""
-    with pytest.raises(ReauthenticationRequired):
-        play(flow().login(SERVICE, now=NOW), INFORMED, refused("NotAuthorizedException"))
-
-
-# refreshing
-
-
-def test_a_refresh_is_as_documented() -> None:
-    """Rule 6: one request with what was remembered; the old refresh token stays, and so do the details."""
-    old = token()
-    new, requests = play(flow().refresh(old, now=LATER), granted())
-    assert [refreshing("refresh1")] == [seen(one) for one in requests]
-    assert new == Token(
-        value=jwt(600),
-        issued_at=LATER,
-        expires_at=LATER + timedelta(seconds=600),
-        refresh_token="refresh1",
-        details=old.details,
-    )
-
-
-def test_a_rotated_refresh_token_replaces_the_old_one() -> None:
-    """Rule 6: a new refresh token is the one from now on."""
-    new, _ = play(flow().refresh(token(), now=LATER), granted(RefreshToken="refresh2"))
-    assert new.refresh_token == "refresh2"
-
-
 def test_get_tokens_is_an_option() -> None:
     """``refresh_with="get-tokens"`` uses GetTokensFromRefreshToken, with the device in its own field."""
     old = token(details={**token().details, "device_key": "eu-west-1_d1"})
@@ -343,29 +312,6 @@ def test_get_tokens_is_an_option() -> None:
     body = {"RefreshToken": "refresh1", "ClientId": "client1", "DeviceKey": "eu-west-1_d1"}
     assert [sent("GetTokensFromRefreshToken", body)] == [seen(one) for one in requests]
     assert new.refresh_token == "refresh2"
-
-
-def test_a_device_is_remembered_over_refreshes() -> None:
-    """``NewDeviceMetadata`` comes once; its key goes with every refresh from then on, until there is another."""
-    device = {"DeviceKey": "eu-west-1_d1", "DeviceGroupKey": "group"}
-    first, _ = play(flow().login(JANE, now=NOW), INFORMED, granted(RefreshToken="refresh1", NewDeviceMetadata=device))
-    assert isinstance(first, Token)
-    assert (first.details["device_key"], first.details["device_group_key"]) == ("eu-west-1_d1", "group")
-    second, requests = play(flow().refresh(first, now=LATER), granted(NewDeviceMetadata={}))
-    assert refreshing("refresh1", DEVICE_KEY="eu-west-1_d1") == seen(requests[0])
-    assert second.details == first.details
-    third, _ = play(flow().refresh(second, now=LATER), granted(NewDeviceMetadata={"DeviceKey": "eu-west-1_d2"}))
-    assert third.details["device_key"] == "eu-west-1_d2"
-    assert "device_group_key" not in third.details
-
-
-def test_details_survive_a_store() -> None:
-    """What a token remembers is JSON: a refresh after a restart needs no second question."""
-    first, _ = play(flow().login(JANE, now=NOW), INFORMED, granted(RefreshToken="refresh1"))
-    assert isinstance(first, Token)
-    stored = msgspec.json.decode(msgspec.json.encode(first.details))
-    _, requests = play(flow().refresh(token(details=stored), now=LATER), granted())
-    assert [refreshing("refresh1")] == [seen(one) for one in requests]
 
 
 @pytest.mark.parametrize(
@@ -385,31 +331,6 @@ def test_what_was_not_remembered_is_asked_again(details: dict[str, Any]) -> None
     assert [ASK, refreshing("refresh1")] == [seen(one) for one in requests]
     assert new.details["auth_information"] == REMEMBERED
     assert details.get("username") == new.details.get("username")
-
-
-def test_a_client_id_that_is_gone_is_asked_for_again() -> None:
-    """ResourceNotFoundException: auth-information once more, the exchange once more, the new client id remembered."""
-    moved = answered({**INFORMATION, "user_pool_client_id": "client2"})
-    old = token(details={**token().details, "device_key": "d1"})
-    new, requests = play(flow().refresh(old, now=LATER), refused("ResourceNotFoundException"), moved, granted())
-    assert [
-        refreshing("refresh1", DEVICE_KEY="d1"),
-        ASK,
-        refreshing("refresh1", "client2", DEVICE_KEY="d1"),
-    ] == [seen(one) for one in requests]
-    assert new.details == {
-        **old.details,
-        "auth_information": {**REMEMBERED, "user_pool_client_id": "client2"},
-    }
-
-
-def test_a_client_id_that_stays_gone_is_an_error() -> None:
-    """It is asked for once only; the second refusal is raised without the first behind it."""
-    gone = refused("ResourceNotFoundException")
-    with pytest.raises(AuthError) as raised:
-        play(flow().refresh(token(), now=LATER), gone, INFORMED, gone)
-    assert (AuthError, "ResourceNotFoundException") == (type(raised.value), raised.value.code)
-    assert raised.value.__context__ is None
 
 
 @pytest.mark.parametrize(
@@ -453,30 +374,6 @@ def test_anything_else_keeps_the_session(response: Response, kind: type[VendorAu
     assert kind is type(raised.value)
 
 
-def test_a_challenge_in_place_of_a_refresh_asks_for_a_login() -> None:
-    """More than the refresh token is wanted: only a login can answer."""
-    with pytest.raises(ReauthenticationRequired, match="POST /login: Cognito asks for more than the refresh token"):
-        play(flow().refresh(token(), now=LATER), answered({"ChallengeName": "DEVICE_SRP_AUTH", "Session": "s"}))
-
-
-@pytest.mark.parametrize("refresh_token", [None, ""])
-def test_without_a_refresh_token_nothing_is_sent(refresh_token: str | None) -> None:
-    """There is nothing to refresh with, and nothing to revoke."""
-    with pytest.raises(ReauthenticationRequired):
-        play(flow().refresh(token(refresh_token=refresh_token), now=LATER))
-    assert play(flow().revoke(token(refresh_token=refresh_token))) == (None, [])
-
-
-# revoking
-
-
-@pytest.mark.parametrize("body", [b"", b"{}"])
-def test_a_logout_revokes_the_refresh_token(body: bytes) -> None:
-    """RevokeToken with what was remembered; an empty answer is a good one."""
-    _, requests = play(flow().revoke(token()), Response(200, {}, body))
-    assert [sent("RevokeToken", {"Token": "refresh1", "ClientId": "client1"})] == [seen(one) for one in requests]
-
-
 def test_a_logout_asks_where_to_if_it_must() -> None:
     """Without details the question comes first."""
     _, requests = play(flow().revoke(token(details={})), INFORMED, Response(200))
@@ -500,179 +397,3 @@ def test_a_logout_that_fails_says_so(response: Response, kind: type[VendorAuthEr
 
 
 # challenges
-
-
-def challenged(name: str = "SMS_MFA", **parameters: str) -> Challenge:
-    """Log in until Cognito asks *name*."""
-    asked = answered({"ChallengeName": name, "Session": "session1", "ChallengeParameters": parameters})
-    challenge, _ = play(flow().login(JANE, now=NOW), INFORMED, asked)
-    assert isinstance(challenge, Challenge)
-    return challenge
-
-
-def responding(name: str, responses: dict[str, str], session: str = "session1") -> Seen:
-    """Say what the answer to a challenge must be."""
-    body = {"ClientId": "client1", "ChallengeName": name, "Session": session, "ChallengeResponses": responses}
-    return sent("RespondToAuthChallenge", body)
-
-
-def test_a_challenge_is_handed_on() -> None:
-    """Name, fields, hint and end are there to show, the rest is hidden; it survives being written down."""
-    challenge = challenged(CODE_DELIVERY_DESTINATION="+*******1234")
-    assert ("SMS_MFA", "jane", ("SMS_MFA_CODE",), "+*******1234", NOW + timedelta(minutes=3)) == (
-        challenge.name,
-        challenge.account,
-        challenge.fields,
-        challenge.hint,
-        challenge.expires_at,
-    )
-    assert "session1" not in repr(challenge)
-    assert "jane@example.com" not in repr(challenge)
-    assert "s3cret" not in challenge.to_json()
-    assert Challenge.from_json(challenge.to_json()) == challenge
-
-
-def test_an_answer_brings_the_token() -> None:
-    """The user name, the answers and the session go back; the token remembers what a login's does."""
-    challenge = Challenge.from_json(challenged().to_json())
-    answers = {"SMS_MFA_CODE": "123456"}
-    result, requests = play(flow().answer(challenge, answers, now=LATER), granted(RefreshToken="refresh1"))
-    assert [responding("SMS_MFA", {"USERNAME": "jane@example.com", **answers})] == [seen(one) for one in requests]
-    assert result == token(issued_at=LATER, expires_at=LATER + timedelta(seconds=600))
-
-
-def test_the_pools_own_user_name_answers() -> None:
-    """A new password goes back under ``USER_ID_FOR_SRP``, with the attributes that are required."""
-    challenge = challenged(
-        "NEW_PASSWORD_REQUIRED", USER_ID_FOR_SRP="sub-1", requiredAttributes='["userAttributes.name"]'
-    )
-    answers = {"NEW_PASSWORD": "n3w", "userAttributes.name": "Jane"}
-    result, requests = play(flow().answer(challenge, answers, now=LATER), granted())
-    assert responding("NEW_PASSWORD_REQUIRED", {"USERNAME": "sub-1", **answers}) == seen(requests[0])
-    assert isinstance(result, Token)
-    assert result.details["username"] == "sub-1"
-
-
-def test_one_challenge_may_follow_another() -> None:
-    """The next one has its own session and its own three minutes."""
-    asked = answered({"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "session2"})
-    second, _ = play(flow().answer(challenged("SELECT_MFA_TYPE"), {"ANSWER": "SOFTWARE_TOKEN_MFA"}, now=LATER), asked)
-    assert isinstance(second, Challenge)
-    assert ("SOFTWARE_TOKEN_MFA", LATER + timedelta(minutes=3)) == (second.name, second.expires_at)
-    answers = {"SOFTWARE_TOKEN_MFA_CODE": "123456"}
-    _, requests = play(flow().answer(second, answers, now=LATER), granted())
-    expected = responding("SOFTWARE_TOKEN_MFA", {"USERNAME": "jane@example.com", **answers}, "session2")
-    assert expected == seen(requests[0])
-
-
-def test_an_unknown_challenge_can_be_answered() -> None:
-    """Any keys go to a challenge of tomorrow, and its parameters are there for whoever knows it."""
-    challenge = challenged("TOMORROW", riddle="?")
-    assert (challenge.fields, challenge.hidden["challenge_parameters"]) == ((), {"riddle": "?"})
-    _, requests = play(flow().answer(challenge, {"X": "1", "Y": "2"}, now=LATER), granted())
-    assert responding("TOMORROW", {"USERNAME": "jane@example.com", "X": "1", "Y": "2"}) == seen(requests[0])
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "CodeMismatchException",
-        "ExpiredCodeException",
-        "InvalidPasswordException",
-        "PasswordHistoryPolicyViolationException",
-        "NotAuthorizedException",
-    ],
-)
-def test_a_wrong_answer_is_to_be_given_again(code: str) -> None:
-    """What the person gave is not accepted."""
-    with pytest.raises(InvalidCredentials) as raised:
-        play(flow().answer(challenged(), {"SMS_MFA_CODE": "1"}, now=LATER), refused(code))
-    assert code == raised.value.code
-
-
-@pytest.mark.parametrize(
-    ("spoiled", "text"),
-    [
-        (lambda c: Challenge(name=c.name, account="joe", hidden=c.hidden), "another account's"),
-        (lambda c: Challenge(name=c.name, account="jane"), "hidden part"),
-        (lambda c: Challenge(name=c.name, account="jane", hidden={"username": "jane"}), "hidden part"),
-        (lambda c: Challenge(name=c.name, account="jane", hidden={**c.hidden, "username": None}), "hidden part"),
-        (lambda c: Challenge(name=c.name, account="jane", hidden={**c.hidden, "username": 5}), "hidden part"),
-    ],
-)
-def test_a_challenge_that_cannot_be_answered(spoiled: Callable[[Challenge], Challenge], text: str) -> None:
-    """Another account's challenge, or half of one, is a `ConfigurationError`, and nothing is sent."""
-    with pytest.raises(ConfigurationError, match=text):
-        play(flow().answer(spoiled(challenged()), {"SMS_MFA_CODE": "1"}, now=LATER))
-
-
-@pytest.mark.parametrize("answers", [{}, {"CODE": "1"}, {"SMS_MFA_CODE": "1", "CODE": "1"}])
-def test_answers_must_fit_the_fields(answers: dict[str, str]) -> None:
-    """A missing field or a surplus key is named, and nothing is sent."""
-    with pytest.raises(ConfigurationError, match="CODE"):
-        play(flow().answer(challenged(), answers, now=LATER))
-
-
-# anything at all
-
-names = st.sampled_from(
-    [
-        "AuthenticationResult",
-        "IdToken",
-        "RefreshToken",
-        "ExpiresIn",
-        "ChallengeName",
-        "Session",
-        "ChallengeParameters",
-        "NewDeviceMetadata",
-        "DeviceKey",
-        "__type",
-        "code",
-        "region",
-        "user_pool_client_id",
-        "customer_id:",
-    ]
-)
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text() | st.just("eu-west-1"),
-    lambda inner: st.lists(inner) | st.dictionaries(names, inner),
-)
-responses = st.builds(
-    lambda status, body: Response(status, {}, body),
-    st.sampled_from([200, 204, 302, 400, 403, 429, 500]),
-    st.binary() | anything.map(msgspec.json.encode),
-)
-
-
-def exchange(started: Flow[Token | Challenge], *answers: Response) -> Token | Challenge | None:
-    """Play until the answers are used up; ``None`` where the flow wants more."""
-    try:
-        next(started)
-        for answer in answers:
-            started.send(answer)
-    except StopIteration as done:
-        result: Token | Challenge = done.value
-        return result
-    return None
-
-
-@given(first=st.just(INFORMED) | responses, second=responses, credentials=st.sampled_from([JANE, SERVICE]))
-def test_any_answers_to_a_login_give_a_documented_outcome(
-    first: Response, second: Response, credentials: PasswordCredentials | RefreshTokenCredentials
-) -> None:
-    """Property: any bytes give a token, a challenge, an AuthError or a ProtocolError; what comes out can be stored."""
-    try:
-        outcome = exchange(flow().login(credentials, now=NOW), first, second)
-    except (AuthError, ProtocolError):
-        return
-    if isinstance(outcome, Challenge):
-        assert Challenge.from_json(outcome.to_json()) == outcome
-    elif outcome is not None:
-        assert msgspec.json.decode(msgspec.json.encode(outcome.details)) == outcome.details
-
-
-@given(st.dictionaries(st.sampled_from(["auth_information", "username", "device_key", "x"]), anything), responses)
-def test_any_details_and_any_answer_to_a_refresh(details: dict[str, Any], answer: Response) -> None:
-    """Property: whatever a store gives back and a vendor answers, a refresh ends in a documented way."""
-    with suppress(AuthError, ProtocolError):
-        exchange(flow().refresh(token(details=details), now=NOW), answer, answer, answer)

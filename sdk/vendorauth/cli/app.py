@@ -16,7 +16,7 @@ import typer
 from vendorauth._version import __version__
 from vendorauth.errors import VendorAuthError
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free port.")]
 TokenLife = Annotated[float, typer.Option(min=0.1, help="Seconds that the fakes' tokens and sessions live.")]
