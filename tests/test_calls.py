@@ -154,7 +154,7 @@ def test_no_json() -> None:
 
 def deep() -> object:
     nested: object = []
-    for _ in range(5_000):
+    for _ in range(200_000):
         nested = [nested]
     return nested
 

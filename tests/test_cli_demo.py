@@ -48,7 +48,7 @@ def test_everything_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         "ProGlove INSIGHT, faked at http://127.0.0.1:",
         "M2MR101000000",
         "1 renewal, by a refresh",
-        "InvalidCredentials('POST /login: 400 NotAuthorizedException')",
+        "InvalidCredentials('POST /login: 400 NotAuthorizedException (the user name or the password was refused",
         "Protogrid, faked at http://127.0.0.1:",
         "appc55b3773-5503-4c41-a9aa-3a561c40fa04",
         "1 renewal, by a login",
@@ -163,9 +163,9 @@ GLOVE, GRID = "ProGlove INSIGHT", "Protogrid"
         ),
         (
             (
-                f"{GLOVE}: the same error",
+                f"{GLOVE}: and again",
                 f"{GLOVE}: which sends no password: expected 1, saw 2",
-                f"{GRID}: the same error",
+                f"{GRID}: and again",
                 f"{GRID}: which sends no password: expected 1, saw 2",
             ),
             (

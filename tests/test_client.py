@@ -68,7 +68,7 @@ async def test_models(api: Api) -> None:
         with pytest.raises(ProtocolError, match=r"^DELETE /base/x: the answer \(200\) .* wrong type @ \$.ok$"):
             await client.delete("/x", model=Answer)
         with pytest.raises(ConfigurationError, match="no type that JSON"):
-            await client.get("/x", model=object)
+            await client.get("/x", model=complex)
 
 
 async def test_answers_that_are_no_json(api: Api) -> None:
@@ -141,7 +141,7 @@ def test_bad_options_are_refused_when_the_client_is_made() -> None:
     """A client that can't work is not made."""
     api = Api(url="https://api.example")
     api.flow = ApiFlow(api.url)
-    for options in ({"timeout": 0}, {"timeout": True}, {"retries": -1}, {"retries": False}):
+    for options in ({"timeout": 0}, {"timeout": True}, {"timeout": None}, {"retries": -1}, {"retries": None}):
         with pytest.raises(ConfigurationError):
             api.client(**options)
     with pytest.raises(TypeError, match="stoer"):

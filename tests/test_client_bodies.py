@@ -7,9 +7,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from _api import Api, serve
+from _api import JANE, Api, ApiFlow, serve
 from vendorauth import (
+    ApiClient,
     ApiError,
+    ConfigurationError,
     ServerError,
     Unauthorized,
 )
@@ -100,3 +102,40 @@ async def test_lower_case_methods(api: Api) -> None:
     async with api.client() as client:
         assert 200 == (await client.request("get", "/x")).status
     assert ["GET", "GET"] == [request.method for request in api.seen]
+
+
+async def test_forms_as_pairs_are_sent_twice(api: Api) -> None:
+    """Rule 13: a list of pairs of text is a form as well; one with a file in it is not."""
+    api.refused.add("token-1")
+    async with api.client() as client:
+        await client.post("/x", data=[("a", "b"), ("a", "c")])
+        api.refused.add("token-2")
+        with pytest.raises(Unauthorized, match=r"can't be sent twice"):
+            await client.post("/x", data=[("a", io.BytesIO(b"file"))])
+    assert b"a=b&a=c" == api.bodies[1]
+
+
+def test_plain_http_is_refused() -> None:
+    """DESIGN 7: also for a flow of the user's own; allow_http allows it, with a warning."""
+    flow = ApiFlow("http://api.example/base")
+    with pytest.raises(ConfigurationError, match="plain http"):
+        ApiClient(flow, JANE)
+    with pytest.warns(UserWarning, match="plain http"):
+        ApiClient(flow, JANE, allow_http=True)
+    with pytest.raises(ConfigurationError, match="absolute https URL"):
+        ApiClient(ApiFlow("ftp://api.example/base"), JANE)
+
+
+async def test_slips_of_a_call(api: Api) -> None:
+    """What is no path, method, header or timeout is told as such."""
+    async with api.client() as client:
+        for call in (
+            client.get(5),  # type: ignore[call-overload]  # that is the point
+            client.get("/x", headers={"a": 5}),  # type: ignore[dict-item]  # likewise
+            client.get("/x", timeout="5"),  # type: ignore[call-overload]  # likewise
+            client.request("", "/x"),
+            client.request("GET\r\nX: y", "/x"),
+        ):
+            with pytest.raises(ConfigurationError):
+                await call
+    assert [] == api.seen

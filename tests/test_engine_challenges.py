@@ -1,6 +1,7 @@
 """Challenges, and asking a person for their answers (DESIGN, rule 10a)."""
 
 import asyncio
+import traceback
 from collections.abc import Mapping
 
 import pytest
@@ -292,3 +293,23 @@ async def test_earlier_persons_time_is_not_this_sources(world: World) -> None:
     await second.token()
     assert 0.01 <= first.person_seconds
     assert 0.0 == second.person_seconds
+
+
+async def test_answers_are_in_no_traceback(world: World) -> None:
+    """DESIGN 7: an error tracker that collects locals finds no code in our frames."""
+    source = world.source()
+    challenge = Challenge(name="CODE_PLEASE", account=ACCOUNT)
+    with pytest.raises(InvalidCredentials) as caught:
+        await source.answer(challenge, {"CODE": "planted-mark"})
+    frames = list(traceback.walk_tb(caught.value.__traceback__))[1:]
+    assert frames
+    assert not [frame for frame, _ in frames if "planted-mark" in repr(frame.f_locals)]
+
+
+async def test_callables_have_to_be_async(world: World) -> None:
+    """A plain function in place of an async one is told as what it is."""
+    with pytest.raises(ConfigurationError, match="must be async"):
+        await world.source(lambda: JANE, account="a").token()
+    world.vendor.asks = "CODE_PLEASE"
+    with pytest.raises(ConfigurationError, match="must be async"):
+        await world.source(on_challenge=lambda _: {}, account="b").token()

@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from typing import Any
 
 import attrs
 import pytest
 
 from _stores import WrappedStore
-from _vendor import JANE, VendorFlow, World, settle
+from _vendor import JANE, WRONG, VendorFlow, World, settle
 from vendorauth import (
     AuthServiceUnavailable,
     Challenge,
+    ChallengeRequired,
+    ConfigurationError,
     Credentials,
     CredentialsSource,
     Flow,
+    InvalidCredentials,
     MemoryTokenStore,
     PasswordCredentials,
     ReauthenticationRequired,
@@ -24,9 +28,9 @@ from vendorauth import (
     TokenSource,
     TransportError,
 )
+from vendorauth.engine.freshness import NEVER
 
 AGEING = 3300.0
-
 
 STALE = 3550.0
 
@@ -320,3 +324,51 @@ async def test_waiters_are_told_whatever_goes_wrong(world: World) -> None:
     with pytest.raises(AuthServiceUnavailable, match="try later"):
         await source.token()
     assert [TypeError] == [type(error) for error in caught]
+
+
+async def test_futile_is_about_the_tokens_that_were_refused(world: World) -> None:
+    """Rule 12: a login brings a new generation, whose refusal is looked into again."""
+    source = world.source()
+    newer = await source.renew(await source.token(), status=403)
+    source.replay_refused(newer, 403)
+    latest = await source.login()
+    assert (await source.renew(latest, status=403)).is_newer_than(latest)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("credentials", ("jane", "s3cret")),
+        ("credentials", "jane:s3cret"),
+        ("store", "~/tokens"),
+        ("policy", {}),
+        ("on_event", 5),
+        ("on_event", settle),
+    ],
+)
+def test_slips_are_told_when_the_source_is_made(world: World, name: str, value: object) -> None:
+    """What can't be right is a ConfigurationError at once, which does not show the value."""
+    given: dict[str, Any] = {"credentials": JANE, name: value}
+    with pytest.raises(ConfigurationError, match=f"^{name} must ") as caught:
+        world.source(given.pop("credentials"), **given)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_status_tells_how_long_errors_last(world: World) -> None:
+    """A refused password's pause, and a challenge's end, are in the status; the error of a later call tells it too."""
+    source = world.source(WRONG)
+    for expected in ("refused", "refused; they are not sent again for 200 s"):
+        with pytest.raises(InvalidCredentials) as caught:
+            await source.token()
+        assert expected == str(caught.value)
+        world.clock.advance(100)
+    assert ("InvalidCredentials", 100.0) == (source.status().error, source.status().retry_in)
+    world.vendor.asks = "CODE_PLEASE"
+    source = world.source()
+    with pytest.raises(ChallengeRequired):
+        await source.token()
+    world.clock.advance(100)
+    assert ("ChallengeRequired", 80.0) == (source.status().error, source.status().retry_in)
+    endless = Challenge(name="CODE_PLEASE", account="jane@vendor")
+    source._account.challenge, source._account.challenge_until = ChallengeRequired(endless), NEVER
+    assert ("ChallengeRequired", None) == (source.status().error, source.status().retry_in)

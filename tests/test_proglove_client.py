@@ -314,8 +314,9 @@ def test_wrong_arguments() -> None:
         ProGloveClient("http://example.com/latest", "demo", jane)
     with pytest.raises(ConfigurationError, match="Cognito URL"):
         ProGloveClient("https://example.com/latest", "demo", jane, cognito_url="http://example.com/")
-    with pytest.raises(ConfigurationError, match="customer_id"):
-        ProGloveClient("https://example.com/latest", "", jane)
+    for customer_id in ("", " ", None, 5):
+        with pytest.raises(ConfigurationError, match="customer_id"):
+            ProGloveClient("https://example.com/latest", customer_id, jane)  # type: ignore[arg-type]  # that is the point
     with pytest.raises(ConfigurationError, match="account must be given"):
         ProGloveClient("https://example.com/latest", "demo", RefreshTokenCredentials("r"))
     with pytest.warns(UserWarning, match="plain http"):
@@ -354,8 +355,9 @@ async def test_from_env(monkeypatch: pytest.MonkeyPatch) -> None:
             ProGloveClient.from_env()
         monkeypatch.setenv("PROGLOVE_REFRESH_TOKEN", refresh_token)
         monkeypatch.setenv("PROGLOVE_ACCOUNT", "service")
-        async with ProGloveClient.from_env() as client:
+        async with ProGloveClient.from_env(account="mine") as client:
             await client.get(DEVICES)
+            assert "mine" == client.tokens.flow.account
 
 
 async def test_shared_store_of_two_clients(tmp_path: Path) -> None:

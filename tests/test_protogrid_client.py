@@ -266,3 +266,23 @@ async def test_stream_of_a_dead_session_is_replayed() -> None:
         async with client.stream("GET", APPS) as response:
             assert 200 == response.status
         assert 2 == fake.count.logins
+
+
+async def test_cookies_that_die_at_once_under_fifty_callers() -> None:
+    """Rules 12, 17: calls that kill each other's cookies are renewed for, and do not look like missing permissions."""
+    async with FakeProtogrid() as fake, client_of(fake) as client:
+        fake.rolling, fake.old_cookie_lives = True, False
+        await many(client, 50)
+        assert 1 < fake.count.logins
+        fake.rolling = False
+        fake.expire_all()
+        assert await client.apps()
+
+
+async def test_answer_without_content() -> None:
+    """204 gives a result of None, with a model and without."""
+    async with FakeProtogrid() as fake, client_of(fake) as client:
+        await client.apps()
+        fake.fail_next(2, 204, on="api")
+        assert ProtogridResponse(result=None) == await client.delete(ECHO)
+        assert (await client.delete(ECHO, model=App)).result is None

@@ -318,7 +318,7 @@ def test_a_lock_dies_with_its_process(home: Path) -> None:
 def test_killed_while_saving(home: Path, files: RecordFile) -> None:
     """Killed at any moment, a process leaves the old or the new record, and the next save works (pitfall 29)."""
     store, generation = FileTokenStore(home), 0
-    for kills in range(20):
+    for kills in range(8):
         with Child(SAVING, home, generation) as saver:
             told = [int(saver.says.readline()) for _ in range(1 + kills % 3)]
         stored = asyncio.run(store.load("a"))

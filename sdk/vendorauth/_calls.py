@@ -37,12 +37,13 @@ class ReadOptions(TypedDict, total=False):
 
 
 class WriteOptions(ReadOptions, total=False):
-    """What a call with a body takes besides: *json*, or *data*."""
+    """What a call with a body takes besides: *json* (NaN and infinity become ``null``), or *data*."""
 
     json: JSON
     data: Data
 
 
+_METHOD: Final = re.compile("[A-Za-z]{1,20}", re.ASCII)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OPTIONS: Final = frozenset({"params", "headers", "timeout", "json", "data"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
@@ -80,6 +81,9 @@ def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOp
     if not options.keys() <= _OPTIONS:
         message = f"unknown keyword: {', '.join(sorted(options.keys() - _OPTIONS))}"
         raise TypeError(message)
+    if not _METHOD.fullmatch(method):
+        message = "a method is a word of letters"
+        raise ConfigurationError(message)
     method, url = method.upper(), find(path)
     params = options.get("params")
     if params:
@@ -100,9 +104,12 @@ def _with_query(url: URL, params: Params) -> URL:
     raise ConfigurationError(message)
 
 
-def _headers(given: Mapping[str, str]) -> CIMultiDict[str]:
+def _headers(given: Mapping[str, Any]) -> CIMultiDict[str]:
     headers = CIMultiDict(given)
     for name, value in headers.items():
+        if not isinstance(value, str):
+            message = f"the header {name!r} has a value that is no str"
+            raise ConfigurationError(message)
         if _CONTROLS.search(value):
             message = f"the header {name!r} has a control character in its value"
             raise ConfigurationError(message)
@@ -139,7 +146,17 @@ def _replayable(data: Any) -> bool:
         return all(isinstance(value, str | bytes) for _, _, value in data._fields)
     if isinstance(data, Mapping):
         return _is_text(data)  # pyright: ignore[reportUnknownArgumentType]  it is what the user gave
-    return data is None or isinstance(data, bytes | bytearray | str)
+    if isinstance(data, list | tuple):
+        return all(map(_is_pair, data))  # pyright: ignore[reportUnknownArgumentType]  likewise
+    return data is None or isinstance(data, bytes | bytearray | memoryview | str)
+
+
+def _is_pair(pair: Any) -> bool:
+    match pair:
+        case (str(), str() | bytes() | int() | float()):
+            return True
+        case _:
+            return False
 
 
 def _is_text(form: Mapping[Any, Any]) -> bool:

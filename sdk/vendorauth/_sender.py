@@ -115,9 +115,12 @@ class Sender:
                 return self._accept(call, token, answer)
             if newer is not known or last:
                 break
-            last = True
+            # Now a renewal is due, whatever value a cookie has rolled to meanwhile.
+            last, token = True, _of_generation(source.peek(), token)
         answer.raw.close()
-        source.replay_refused(token, self._dialect.status(answer.response))
+        current = source.peek()
+        if current is None or not current.is_newer_than(token):
+            source.replay_refused(token, self._dialect.status(answer.response))
         raise self._refused(call, answer, "; a renewed token was refused as well")
 
     def _refused(self, call: Call, answer: Answer, why: str) -> VendorAuthError:
@@ -218,3 +221,8 @@ class Sender:
             return None
         pause = pause_after(attempt, _BACKOFF, random.random()) if asked is None else asked  # noqa: S311  a jitter
         return pause if pause < budget.left else None
+
+
+def _of_generation(current: Token | None, token: Token) -> Token:
+    """Give *current* where it is *token* with a value that has rolled, else *token*."""
+    return current if current is not None and current.generation == token.generation else token

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from yarl import URL
@@ -71,8 +71,8 @@ def join(base: URL, path: str) -> URL:
     Raises:
         ConfigurationError: It leads to another origin or out of the base, or can't be sent.
     """
-    if _UNSAFE.search(path) or "#" in path:
-        message = "a path must not have blanks, controls, backslashes or a fragment"
+    if not _is_text(path) or _UNSAFE.search(path) or "#" in path:
+        message = "a path must be a str without blanks, controls, backslashes and a fragment"
         raise ConfigurationError(message)
     if _has_dots(path):
         message = "a path must not have dot segments"
@@ -80,6 +80,10 @@ def join(base: URL, path: str) -> URL:
     if path.startswith("//") or _ABSOLUTE.match(path):
         return _linked(base, path)
     return _made(f"{base}/{path.removeprefix('/')}") if path else base
+
+
+def _is_text(path: Any) -> bool:
+    return isinstance(path, str)
 
 
 def same_origin(base: URL, url: URL) -> bool:

@@ -121,6 +121,10 @@ def _never(_value: Any, kind: Any) -> Any:
     raise TypeError(message)
 
 
+def _whatever(value: Any, _: Any) -> Any:
+    return value
+
+
 def _seconds(value: Any, _: Any) -> int:
     if type(value) is int:
         return value
@@ -212,6 +216,7 @@ def _converter(*, detailed: bool) -> Converter:
     for kinds in ((str,), (int,), (bool,), (float, int)):
         made.register_structure_hook(kinds[0], _exactly(*kinds))
     made.register_structure_hook(bytes, _never)
+    made.register_structure_hook_func(lambda shape: shape is object, _whatever)
     made.register_structure_hook(Seconds, _seconds)
     made.register_structure_hook(datetime, _time)
     made.register_structure_hook_factory(_is_shape, _guarded(dict, _shape_hook))

@@ -12,7 +12,7 @@ from yarl import URL
 
 from vendorauth._calls import ReadOptions, WriteOptions, prepare
 from vendorauth._sender import Dialect, Sender
-from vendorauth._urls import join
+from vendorauth._urls import checked_base_url, join
 from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.policy import RefreshPolicy
 from vendorauth.engine.sessions import Sessions, Ssl
@@ -69,6 +69,7 @@ class BaseClient:
         credentials: CredentialsSource = None,
         *,
         dialect: Dialect,
+        allow_http: bool,
         **options: Unpack[ClientOptions],
     ) -> None:
         _refuse_unknown(options, ClientOptions)
@@ -84,7 +85,7 @@ class BaseClient:
             flow,
             credentials,
             store=MemoryTokenStore() if store is None else store,
-            send=Transport(self._sessions),
+            send=Transport(self._sessions, allow_http=allow_http),
             policy=options.get("policy"),
             on_event=options.get("on_event"),
             on_challenge=options.get("on_challenge"),
@@ -228,16 +229,23 @@ class ApiClient(JsonClient):
     """
     Send authenticated requests to any vendor for which there is a `LoginFlow`; answers are plain JSON.
 
-    *credentials* log in when the store has nothing usable; the keywords are those of `ClientOptions`.
+    *credentials* log in when the store has nothing usable. *allow_http* allows plain http to other machines. The other
+    keywords are those of `ClientOptions`.
 
     Raises:
         ConfigurationError: An option can't be right.
     """
 
     def __init__(
-        self, flow: LoginFlow, credentials: CredentialsSource = None, **options: Unpack[ClientOptions]
+        self,
+        flow: LoginFlow,
+        credentials: CredentialsSource = None,
+        *,
+        allow_http: bool = False,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        super().__init__(flow, credentials, dialect=PlainJson(), **options)
+        checked_base_url(flow.base_url, allow_http=allow_http)
+        super().__init__(flow, credentials, dialect=PlainJson(), allow_http=allow_http, **options)
 
 
 @final
@@ -264,15 +272,15 @@ def _refuse_unknown(options: Mapping[str, object], known: type[ClientOptions]) -
         raise TypeError(message)
 
 
-def _seconds(timeout: float) -> float:
-    if isinstance(timeout, bool) or not timeout > 0:
+def _seconds(timeout: Any) -> float:
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not timeout > 0:
         message = "timeout must be a positive number of seconds"
         raise ConfigurationError(message)
     return timeout
 
 
-def _retries(retries: int) -> int:
-    if isinstance(retries, bool) or retries < 0:
+def _retries(retries: Any) -> int:
+    if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
         message = "retries must be 0 or a positive integer"
         raise ConfigurationError(message)
     return retries

@@ -32,6 +32,7 @@ _CLASSES: Final[dict[int, type[ApiError]]] = {
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
 }
 
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REQUEST_IDS: Final = ("x-amzn-RequestId", "x-amz-apigw-id", "X-Request-ID")
 
 
@@ -121,6 +122,8 @@ def api_error(
     message = f"{label}: {phrase(response.status)}"
     if told != response.status:
         message, code = f"{message}, with error {told}", str(told)
+    if told in _REDIRECTS:
+        why = f"; a redirect is followed for GET and HEAD only, and to nobody else{why}"
     fallback = ServerError if told >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     return _CLASSES.get(told, fallback)(
         message + why, response.status, code, request_id(response), errors, retry_after(response.headers, now=now)

@@ -164,7 +164,8 @@ async def _mistype(teller: Teller, vendor: Vendor[ClientT], client: ClientT) -> 
     teller.claim(f"a true error: {first!r}", expected="InvalidCredentials", seen=type(first).__name__)
     teller.claim("1 login with the wrong password", expected=1, seen=count.password_attempts)
     second = await _refusal(client, vendor.path)
-    teller.claim("the same error for the second call", expected=repr(first), seen=repr(second))
+    again = str(second).startswith(str(first))
+    teller.claim(f"and again: {second!r}", expected=True, seen=second is not None and again)
     teller.claim("which sends no password", expected=1, seen=count.password_attempts)
 
 

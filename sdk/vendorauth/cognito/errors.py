@@ -121,6 +121,7 @@ _HINTS: Final[Mapping[tuple[str, Step], str]] = {
     ("NotAuthorizedException", "refresh"): (
         "the refresh token is expired, revoked, of another client id, or the pool wants a device that it knows"
     ),
+    ("NotAuthorizedException", "login"): "the user name or the password was refused, or the user is disabled",
     ("InvalidParameterException", "refresh"): "a pool that rotates refresh tokens wants GetTokensFromRefreshToken",
     ("PasswordResetRequiredException", "login"): "the user has to set a new password in the vendor's portal",
     ("UserNotConfirmedException", "login"): "the user has to confirm the account in the vendor's portal",

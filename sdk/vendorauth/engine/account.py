@@ -40,6 +40,15 @@ class Refusal:
     pause: float
     recorded: float
 
+    def left(self, now: Moment) -> float:
+        """Give the seconds until they may be sent again."""
+        return max(0.0, min(self.until.wall - now.wall, self.until.monotonic - now.monotonic))
+
+    def again(self, now: Moment) -> InvalidCredentials:
+        """Make the error for those who come before it is over."""
+        message = f"{self.error}; they are not sent again for {self.left(now):.0f} s"
+        return InvalidCredentials(message, self.error.code, self.error.request_id)
+
 
 @attrs.frozen
 class Failure:
@@ -69,7 +78,7 @@ class Account:
         self.store: Final = store
         self.flights: Final = SingleFlight()
         self.looks: Final = SingleFlight()
-        self.futile: Final[dict[int, float]] = {}
+        self.futile: Final[dict[int, tuple[float, int]]] = {}
         self.token: Token | None = None
         self.life: Life = OVER
         self.quiet: Moment = ALWAYS
@@ -184,15 +193,16 @@ class Account:
         refusal = self.refused(now)
         if refusal is None or (may_ask and now.monotonic - self.asked_at >= ASK_AGAIN_AFTER):
             return None
-        return refusal.error
+        return refusal.again(now)
 
     def refused(self, now: Moment) -> Refusal | None:
         """Give what is known of refused credentials while their pause is not over."""
         return None if self.refusal is None or self.refusal.until.passed(now) else self.refusal
 
-    def is_futile(self, status: int, now: Moment) -> bool:
-        """Tell whether a refusal with *status* is known not to be the token's fault (rule 12)."""
-        return now.monotonic < self.futile.get(status, float("-inf"))
+    def is_futile(self, rejected: Token, status: int, now: Moment) -> bool:
+        """Tell whether a refusal of *rejected* with *status* is known not to be the token's fault (rule 12)."""
+        until, generation = self.futile.get(status, (float("-inf"), UNKNOWN))
+        return now.monotonic < until and rejected.generation <= generation
 
     def may_look(self, now: Moment) -> bool:
         """Tell whether the store may be read again while an error is latched, and take this turn."""

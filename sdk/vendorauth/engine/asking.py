@@ -14,7 +14,6 @@ from vendorauth.errors import (
     ConfigurationError,
     RequestTimeout,
     VendorAuthError,
-    own_copy,
 )
 from vendorauth.events import ChallengeRaised
 from vendorauth.tokens import Challenge, Credentials, PasswordCredentials, RefreshTokenCredentials
@@ -33,7 +32,7 @@ async def ask_for_credentials(setup: Setup, account: Account, *, by_hand: bool =
     now = setup.moment()
     refused = account.refused(now)
     if refused is not None and not by_hand and now.monotonic - account.asked_at < ASK_AGAIN_AFTER:
-        raise own_copy(refused.error)
+        raise refused.again(now)
     account.asked_at = now.monotonic
     given: object = await _ask(setup, account)
     if not isinstance(given, PasswordCredentials | RefreshTokenCredentials):
@@ -84,6 +83,8 @@ async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Ma
     finally:
         account.person_since = None
         account.person_seconds += loop.time() - began
+    if reply is not None and isinstance(reply.error, ConfigurationError):
+        raise reply.error
     if reply is None or not reply.returned:
         raise ChallengeRequired(challenge) from (reply.error if reply else None)
     return reply.value

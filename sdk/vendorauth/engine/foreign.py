@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import Context, ContextVar
+from inspect import isawaitable
 from typing import Final, Generic, TypeVar, final
 
 import attrs
 
 from vendorauth.engine.account import Account
+from vendorauth.errors import ConfigurationError
 
 T = TypeVar("T")
 
@@ -90,7 +92,11 @@ class Foreign:
 
 async def _call(call: Callable[[], Awaitable[T]], reply: Reply[T]) -> None:
     try:
-        reply.value = await call()
+        given: object = call()
+        if not isawaitable(given):
+            message = "a credentials callable, and on_challenge, must be async"
+            raise ConfigurationError(message)  # noqa: TRY301  told like all that such a callable raises
+        reply.value = await given
     except Exception as error:  # noqa: BLE001  the seam to a user's callable
         reply.error = error
     else:

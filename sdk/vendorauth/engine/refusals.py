@@ -16,7 +16,7 @@ from vendorauth.engine.account import UNKNOWN, Account, Refusal
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import next_cooldown
 from vendorauth.engine.setup import Setup
-from vendorauth.errors import InvalidCredentials, ProtocolError, StoreError, own_copy
+from vendorauth.errors import InvalidCredentials, ProtocolError, StoreError
 from vendorauth.events import LoginRefused
 from vendorauth.tokens import Credentials, Token
 
@@ -60,7 +60,7 @@ class Refusals:
             here = None if stored is None or (here and here.recorded == stored.recorded) else stored
         if here is not None and not here.until.passed(self._setup.moment()):
             self._account.refusal = here
-            raise own_copy(here.error)
+            raise here.again(self._setup.moment())
 
     async def note(self, credentials: Credentials | None, error: InvalidCredentials) -> None:
         """Remember that *credentials* were refused just now: the first pause, or twice the one before."""
@@ -98,7 +98,7 @@ class Refusals:
         ):
             return None
         left = min(record.until - self._setup.moment().wall, record.pause)
-        error = InvalidCredentials("the vendor refused these credentials a while ago; they are not sent again yet")
+        error = InvalidCredentials("the vendor refused these credentials a while ago")
         return Refusal(error, credentials, self._later(left), record.pause, record.until)
 
     async def _save(self, credentials: Credentials, until: float, pause: float) -> None:

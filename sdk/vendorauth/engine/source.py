@@ -6,9 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from typing import Final, Self, final
 
 from vendorauth.engine.account import Account, Failure, shared_account
+from vendorauth.engine.arguments import check_arguments
 from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.exchange import Send
 from vendorauth.engine.foreign import refuse_from_inside
@@ -66,6 +68,7 @@ class TokenSource:
         strict_store: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        check_arguments(credentials, store, policy, on_event)
         self._on_event = on_event
         self._setup: Final = Setup(
             flow=flow,
@@ -148,14 +151,14 @@ class TokenSource:
         current = account.token
         if current is not None and current.is_newer_than(rejected):
             return current
-        if account.is_futile(status, self._setup.moment()):
+        if account.is_futile(rejected, status, self._setup.moment()):
             return rejected
         return await self._obtain(account, rejected, refused=True)
 
     def replay_refused(self, token: Token, status: int) -> None:
         """Note that a renewed *token* was refused with *status* too: for a while, renewing is futile (rule 12)."""
-        del token
-        self._account.futile[status] = self._monotonic() + self._setup.policy.futile_pause
+        until = self._monotonic() + self._setup.policy.futile_pause
+        self._account.futile[status] = until, token.generation
 
     async def login(self) -> Token:
         """
@@ -188,7 +191,8 @@ class TokenSource:
             message = "this challenge belongs to another account"
             raise ConfigurationError(message)
         await self._idle(account)
-        flight = self._start(account, Kind.ANSWER, lambda: Renewal(self._setup, account).answer(challenge, answers))
+        flight = self._start(account, Kind.ANSWER, partial(Renewal(self._setup, account).answer, challenge, answers))
+        del answers  # they are secrets, which no traceback of this frame is to show
         return _token_of(await flight.outcome())
 
     async def logout(self) -> None:
@@ -259,7 +263,7 @@ class TokenSource:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            message = "this token source is closed; enter it again with `async with`"
+            message = "this client, or token source, is closed; enter it again with `async with`"
             raise RuntimeError(message)
 
     def _here(self) -> Account:

@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 import attrs
 
 from vendorauth.engine.account import Account
-from vendorauth.engine.freshness import Moment
+from vendorauth.engine.freshness import NEVER, Moment
+from vendorauth.errors import VendorAuthError
 
 State: TypeAlias = Literal["none", "fresh", "ageing", "stale", "dead"]
 """What a source holds: no token; one to hand out; one that is renewed ahead; one that callers wait to be renewed."""
@@ -38,7 +39,6 @@ def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
     """Describe *account*, which is called *name*, as seen at *now*."""
     token = account.token
     error = account.latched(now)
-    until = account.failure.next_try if account.failure and error is account.failure.error else None
     return SourceStatus(
         account=name,
         state=_state(account, now),
@@ -49,8 +49,17 @@ def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
         unsaved=account.unsaved,
         failures=account.attempts,
         error=type(error).__name__ if error else None,
-        retry_in=None if until is None else until - now.monotonic,
+        retry_in=None if error is None else _retry_in(account, error, now),
     )
+
+
+def _retry_in(account: Account, error: VendorAuthError, now: Moment) -> float | None:
+    if account.failure is not None and error is account.failure.error:
+        return account.failure.next_try - now.monotonic
+    until = account.challenge_until if error is account.challenge else None
+    if account.refusal is not None and until is None:
+        return account.refusal.left(now)
+    return None if until is None or until == NEVER else max(0.0, until.wall - now.wall)
 
 
 def _state(account: Account, now: Moment) -> State:

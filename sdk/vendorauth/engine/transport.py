@@ -7,6 +7,7 @@ from typing import Final, final
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
+from vendorauth._urls import is_loopback
 from vendorauth.engine.sessions import Sessions
 from vendorauth.errors import ConfigurationError, ProtocolError, RequestTimeout, TransportError, VendorAuthError
 from vendorauth.messages import Request, Response
@@ -30,21 +31,27 @@ class Transport:
     Raises:
         TransportError: Nothing, or not all, came back.
         ProtocolError: The answer is too long, or no HTTP.
+        ConfigurationError: It would be plain http to another machine, and *allow_http* was not said.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, *, allow_http: bool = False) -> None:
         self._sessions = sessions
+        self._allow_http = allow_http
 
     async def __call__(self, request: Request) -> Response:
         """Send *request*, whole."""
+        label = f"{request.label} at {request.url.host}"
+        if not self._allow_http and request.url.scheme != "https" and not is_loopback(request.url.host or ""):
+            message = f"{label}: this would be plain http, which shows passwords and tokens to the network"
+            raise ConfigurationError(message)
         try:
             answer = await self._sessions.send(
                 request.method, request.url, request.headers, request.body or None, skip=("Content-Type",)
             )
             async with answer:
-                return Response(answer.status, answer.headers, await _body(answer, request.label))
+                return Response(answer.status, answer.headers, await _body(answer, label))
         except (aiohttp.ClientError, OSError) as error:
-            trouble = translated(error, request.label)
+            trouble = translated(error, label)
         raise trouble
 
 

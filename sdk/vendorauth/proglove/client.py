@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
-from typing import Final, Literal, Self, Unpack, final
+from typing import Any, Final, Literal, Self, Unpack, final
 from urllib.parse import quote
 
 from yarl import URL
@@ -21,6 +21,17 @@ from vendorauth.tokens import CredentialsSource
 
 CUSTOMER: Final = "{customer_id}"
 """What a path may say in place of the customer's id."""
+
+
+class ProGloveOptions(ClientOptions, total=False):
+    """What `ProGloveClient` takes besides where it is and who logs in; see there."""
+
+    account: str | None
+    token_kind: Literal["id", "access"]
+    authorization_scheme: str
+    cognito_url: str | URL | None
+    refresh_with: Literal["initiate-auth", "get-tokens"]
+    allow_http: bool
 
 
 @final
@@ -56,6 +67,7 @@ class ProGloveClient(JsonClient):
         allow_http: bool = False,
         **options: Unpack[ClientOptions],
     ) -> None:
+        _check_customer(customer_id)
         url = checked_base_url(base_url, allow_http=allow_http)
         variant = "" if token_kind == "id" else token_kind  # noqa: S105  a kind, no token
         flow = ProGloveFlow(
@@ -68,10 +80,10 @@ class ProGloveClient(JsonClient):
             refresh_with=refresh_with,
         )
         self._customer = quote(customer_id, safe="")
-        super().__init__(flow, credentials, dialect=PlainJson(), **options)
+        super().__init__(flow, credentials, dialect=PlainJson(), allow_http=allow_http, **options)
 
     @classmethod
-    def from_env(cls, prefix: str = "PROGLOVE", **options: Unpack[ClientOptions]) -> Self:
+    def from_env(cls, prefix: str = "PROGLOVE", **options: Unpack[ProGloveOptions]) -> Self:
         """
         Make a client from ``PREFIX_BASE_URL``, ``PREFIX_CUSTOMER_ID``, and the credentials.
 
@@ -85,14 +97,9 @@ class ProGloveClient(JsonClient):
         credentials = credentials_from(prefix)
         if credentials is None:
             required(prefix, "USERNAME")
-        return cls(
-            required(prefix, "BASE_URL"),
-            customer_id,
-            credentials,
-            account=optional(prefix, "ACCOUNT"),
-            cognito_url=optional(prefix, "COGNITO_URL"),
-            **options,
-        )
+        options.setdefault("account", optional(prefix, "ACCOUNT"))
+        options.setdefault("cognito_url", optional(prefix, "COGNITO_URL"))
+        return cls(required(prefix, "BASE_URL"), customer_id, credentials, **options)
 
     async def devices(self) -> AsyncIterator[Device]:
         """
@@ -133,7 +140,13 @@ class ProGloveClient(JsonClient):
             seen.add(token)
 
     def _url(self, path: str) -> URL:
-        return super()._url(path.replace(CUSTOMER, self._customer))
+        return super()._url(str(path).replace(CUSTOMER, self._customer))
+
+
+def _check_customer(customer_id: Any) -> None:
+    if not isinstance(customer_id, str) or not customer_id.strip():
+        message = "customer_id must be a str that is not empty"
+        raise ConfigurationError(message)
 
 
 def _milliseconds(name: str, time: datetime | None) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Self, TypeVar, Unpack, final, overload
 from urllib.parse import quote
 
@@ -95,6 +96,16 @@ class EnvelopeClient(BaseClient):
         return _envelope(await self.request("DELETE", path, **options), model)
 
 
+class ProtogridOptions(ClientOptions, total=False):
+    """What `ProtogridClient` takes besides where it is and who logs in; see there."""
+
+    account: str | None
+    scheme: Scheme
+    login_with: LoginWith
+    user_header: UserHeader
+    allow_http: bool
+
+
 @final
 class ProtogridClient(EnvelopeClient):
     """
@@ -135,10 +146,10 @@ class ProtogridClient(EnvelopeClient):
         )
         if credentials is not None and not callable(credentials):
             flow.check(credentials)
-        super().__init__(flow, credentials, dialect=Envelope(), **options)
+        super().__init__(flow, credentials, dialect=Envelope(), allow_http=allow_http, **options)
 
     @classmethod
-    def from_env(cls, prefix: str = "PROTOGRID", **options: Unpack[ClientOptions]) -> Self:
+    def from_env(cls, prefix: str = "PROTOGRID", **options: Unpack[ProtogridOptions]) -> Self:
         """
         Make a client from ``PREFIX_BASE_URL``, ``PREFIX_USERNAME`` and ``PREFIX_PASSWORD``.
 
@@ -175,5 +186,7 @@ class Envelope:
 
 def _envelope(response: ApiResponse, model: type[Any] | None) -> ProtogridResponse[Any]:
     label = response.label
+    if response.status == HTTPStatus.NO_CONTENT:
+        return ProtogridResponse(result=None)
     answer = read_envelope(response.message, label)
     return answer if model is None else structure_result(answer, model, label)
