@@ -108,8 +108,8 @@ class ChallengeRequired(AuthError):
     def __init__(self, challenge: Challenge) -> None:
         Exception.__init__(self, challenge)
         self.challenge = challenge
-        self.code = challenge.name
-        self.request_id = None
+        self.code: str | None = challenge.name
+        self.request_id: str | None = None
 
     def __str__(self) -> str:
         """Name the challenge and its account."""

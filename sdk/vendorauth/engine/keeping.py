@@ -17,7 +17,7 @@ from vendorauth.errors import AuthServiceUnavailable, StoreConflict, StoreError,
 from vendorauth.events import How, Renewed
 from vendorauth.tokens import Token
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 ROTATES: Final = "rotates"
 """Set in a token's details once its refresh token was seen to be replaced by another."""
@@ -37,8 +37,8 @@ class Keeper:
         self._account = account
         self._ahead = ahead
         self._began = setup.clock.monotonic()
-        self.floor = replaces.generation if replaces else UNKNOWN
-        self.reachable = True
+        self.floor: int = replaces.generation if replaces else UNKNOWN
+        self.reachable: bool = True
 
     @property
     def only_in_memory(self) -> bool:

@@ -16,7 +16,7 @@ from vendorauth.tokens import Token
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 PATIENCE: Final = 10.0
 """Seconds that a store may take to load, save, delete or release; waiting for a lock is bounded by the store."""
