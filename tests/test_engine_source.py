@@ -372,3 +372,12 @@ async def test_status_tells_how_long_errors_last(world: World) -> None:
     endless = Challenge(name="CODE_PLEASE", account="jane@vendor")
     source._account.challenge, source._account.challenge_until = ChallengeRequired(endless), NEVER
     assert ("ChallengeRequired", None) == (source.status().error, source.status().retry_in)
+
+
+async def test_newer_token_that_is_dead_is_no_help(world: World) -> None:
+    """Rule 12: a request that took longer than the newer token lived is not replayed with that one."""
+    source = world.source()
+    old = await source.token()
+    newer = await source.renew(old)
+    world.clock.advance(DEAD)
+    assert (await source.renew(old)).is_newer_than(newer)

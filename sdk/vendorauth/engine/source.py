@@ -148,10 +148,10 @@ class TokenSource:
         """
         account = self._here()
         _refuse_logged_out(account, rejected)
-        current = account.token
+        current, now = account.token, self._setup.moment()
         if current is not None and current.is_newer_than(rejected):
-            return current
-        if account.is_futile(rejected, status, self._setup.moment()):
+            return account.alive(now) or await self._obtain(account, current, refused=True)
+        if account.is_futile(rejected, status, now):
             return rejected
         return await self._obtain(account, rejected, refused=True)
 
