@@ -30,8 +30,8 @@ def types(session: nox.Session) -> None:
     """Check the types with two checkers, and that the public ones are complete."""
     install(session, "types")
     session.run("mypy")
-    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")  # it would take .venv's
-    session.run("basedpyright", "--verifytypes", "vendorauth", "--ignoreexternal")
+    for checks in ((), ("--verifytypes", "vendorauth", "--ignoreexternal")):
+        session.run("basedpyright", "--pythonpath", f"{session.bin}/python", *checks)  # it would take .venv's
 
 
 @nox.session(requires=["wheel"])
@@ -47,11 +47,9 @@ def tests(session: nox.Session) -> None:
     """Test the built wheel, not the source tree: the oldest Python for what is covered, the others in dev mode."""
     install(session, "tests")
     pytest = ("-m", "pytest", "-q", *session.posargs)
-    if session.python != PYTHONS[0]:
-        session.run("python", "-X", "dev", *pytest)
-        return
-    for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",)):
-        session.run("coverage", *step)
+    measured = [("coverage", *step) for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",))]
+    for command in measured if session.python == PYTHONS[0] else [("python", "-X", "dev", *pytest)]:
+        session.run(*command)
 
 
 def install(session: nox.Session, group: str) -> None:

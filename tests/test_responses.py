@@ -119,7 +119,7 @@ def test_phrase(expected: str, status: int) -> None:
         (ServerError, 503),
         (ServerError, 599),
         (ApiError, 400),
-        (ApiError, 302),
+        (ApiError, 304),
         (ApiError, 418),
     ],
 )
@@ -128,6 +128,12 @@ def test_classes(kind: type[ApiError], status: int) -> None:
     error = api_error("GET /x", Response(status, {}, b"MARK"), now=NOW)
     assert (kind, status, f"GET /x: {phrase(status)}") == (type(error), error.status, str(error))
     assert (None, None, (), None) == (error.code, error.request_id, error.errors, error.retry_after)
+
+
+def test_redirects() -> None:
+    """A redirect that was not followed says why."""
+    error = api_error("POST /x", Response(302, {}, b""), now=NOW)
+    assert "POST /x: 302 Found; a redirect is followed for GET and HEAD only, and to nobody else" == str(error)
 
 
 def test_what_comes_along() -> None:
