@@ -1,6 +1,6 @@
 """Talk to ProGlove INSIGHT."""
 
-from vendorauth.proglove.client import ProGloveClient
+from vendorauth.proglove.client import ProGloveClient, ProGloveOptions
 from vendorauth.proglove.flow import ProGloveFlow
 from vendorauth.proglove.models import (
     AuthenticationResult,
@@ -29,6 +29,7 @@ __all__ = [
     "Page",
     "ProGloveClient",
     "ProGloveFlow",
+    "ProGloveOptions",
     "ScanEvent",
     "TelemetryEvent",
     "UnknownEvent",
