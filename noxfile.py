@@ -48,7 +48,7 @@ def tests(session: nox.Session) -> None:
     install(session, "tests")
     pytest = ("-m", "pytest", "-q", *session.posargs)
     measured = [("coverage", *step) for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",))]
-    for command in measured if session.python == PYTHONS[0] else [("python", "-X", "dev", *pytest)]:
+    for command in measured if session.python == PYTHONS[0] else [("python", "-X", "dev", *pytest, "-n", "2")]:
         session.run(*command)
 
 

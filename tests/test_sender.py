@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
@@ -168,6 +169,23 @@ async def test_refused_connections_are_retried_for_any_method(
             monkeypatch.setattr(sessions, "send", counted)
             assert {"ok": True} == await client.post("/x", json={})
     assert -1 == failures
+
+
+async def test_retries_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DESIGN 3: after *retries* the error is the caller's; what may have been read is not sent twice."""
+    tries: list[str] = []
+
+    async def send(method: str, *args: Any, **options: Any) -> object:
+        tries.append(method)
+        raise aiohttp.ServerDisconnectedError
+
+    async with api.client(retries=2) as client:
+        monkeypatch.setattr(client._sessions, "send", send)
+        for method, expected in (("GET", 3), ("POST", 1)):
+            tries.clear()
+            with pytest.raises(TransportError, match=rf"^{method} /base/x: the connection was lost"):
+                await client.request(method, "/x")
+            assert [method] * expected == tries
 
 
 async def test_renewals_errors_are_not_retried(api: Api) -> None:
