@@ -1,17 +1,14 @@
 """Keeping a token: saving, trouble with saving, rolling cookies (DESIGN, rules 4, 16, 17)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
+from _keeping import ACCOUNT, SOON, Store, rolled
 from _stores import WrappedStore
 from _vendor import World, settle
 from vendorauth import (
     PasswordCredentials,
-    RefreshPolicy,
-    Response,
     StoreTrouble,
     StoreUnavailable,
     StoreUnreadable,
@@ -19,60 +16,12 @@ from vendorauth import (
 )
 from vendorauth.engine.keeping import last_save
 
-ACCOUNT = "jane@vendor"
-
-
 DEAD = 3601.0
-
-
-SOON = RefreshPolicy(backoff=(0.01, 0.01))
 
 
 @pytest.fixture
 def world() -> World:
     return World(store=Store())
-
-
-class Store(WrappedStore):
-    """Fail at *failing* operations; hold saves back until *gate* is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failing: set[str] = set()
-        self.error: Exception = StoreUnavailable("down")
-        self.saved = asyncio.Event()
-        self.saving: asyncio.Event | None = None
-        self.gate: asyncio.Event | None = None
-
-    def _fail(self, operation: str) -> None:
-        if operation in self.failing:
-            raise self.error
-
-    async def load(self, account: str) -> Token | None:
-        self._fail("load")
-        return await super().load(account)
-
-    async def save(self, account: str, token: Token) -> None:
-        self._fail("save")
-        if self.gate is not None and self.saving is not None:
-            self.saving.set()
-            await self.gate.wait()
-        await super().save(account, token)
-        self.saved.set()
-
-    async def delete(self, account: str) -> None:
-        self._fail("delete")
-        await super().delete(account)
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        self._fail("lock")
-        return self._watched(account)
-
-    @asynccontextmanager
-    async def _watched(self, account: str) -> AsyncGenerator[None, None]:
-        async with self.inner.lock(account):
-            yield
-        self._fail("release")
 
 
 @pytest.mark.parametrize("operation", ["load", "save", "lock", "release"])
@@ -214,10 +163,6 @@ async def test_shutdown_saves_what_was_answered(world: World) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     assert call.cancelled()
     assert "token-1" == (await world.store.load(ACCOUNT)).value
-
-
-def rolled(value: str, status: int = 200) -> Response:
-    return Response(status, {"Rolled": value}, b"")
 
 
 async def test_trouble_at_close_is_told(world: World) -> None:

@@ -1,19 +1,15 @@
 """One renewal: store, refresh, login, in this order (DESIGN, rules 4, 5, 6, 8, 9a, 9b)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
-from typing import Any
+from contextlib import AbstractAsyncContextManager
 
-import attrs
 import pytest
 
+from _renewals import ACCOUNT, DEAD, FAILING, OTHER, BrokenStore, WatchedStore, sibling
 from _stores import WrappedStore
 from _vendor import World, settle
 from vendorauth import (
     AuthServiceUnavailable,
-    PasswordCredentials,
     ProtocolError,
     RefreshPolicy,
     Renewed,
@@ -21,19 +17,7 @@ from vendorauth import (
     Response,
     StoreLockTimeout,
     StoreUnavailable,
-    Token,
 )
-
-ACCOUNT = "jane@vendor"
-
-
-DEAD = 3601.0
-
-
-OTHER = PasswordCredentials("jane", "other")
-
-
-FAILING = Response(503, {}, b"")
 
 
 @pytest.fixture
@@ -41,44 +25,6 @@ def world() -> World:
     made = World()
     made.vendor.passwords.add(OTHER.password)
     return made
-
-
-class WatchedStore(WrappedStore):
-    """Write down what happens, in order."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.log: list[str] = []
-        self._world = world
-
-    async def load(self, account: str) -> Token | None:
-        if account == ACCOUNT:
-            self.log.append("load")
-        return await super().load(account)
-
-    async def save(self, account: str, token: Token) -> None:
-        self.log.append(f"save {token.value}")
-        await super().save(account, token)
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        return self._watched(super().lock(account))
-
-    @asynccontextmanager
-    async def _watched(self, lock: AbstractAsyncContextManager[None]) -> AsyncGenerator[None, None]:
-        async with lock:
-            self.log.append("lock")
-            yield
-            self.log.append("release")
-
-
-async def sibling(world: World, **changes: Any) -> Token:
-    """Store a newer token, as another process would."""
-    held = await world.store.load(ACCOUNT)
-    now = world.clock.now()
-    newer = Token(value="sibling's", issued_at=now, expires_at=now + timedelta(hours=1), refresh_token="sibling's")
-    newer = attrs.evolve(newer, generation=(held.generation if held else 0) + 10_000_000, **changes)
-    await world.store.save(ACCOUNT, newer)
-    return newer
 
 
 async def test_order_of_a_renewal(world: World) -> None:
@@ -255,19 +201,6 @@ async def test_failed_login_by_hand_is_its_callers_error_alone(world: World) -> 
     assert old is await source.token()
     with pytest.raises(AuthServiceUnavailable):
         await source.renew(old)
-
-
-class BrokenStore(WrappedStore):
-    """Fail at everything."""
-
-    async def load(self, account: str) -> Token | None:
-        raise OSError
-
-    async def save(self, account: str, token: Token) -> None:
-        raise OSError
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        raise OSError
 
 
 async def test_unreachable_store_and_no_credentials(world: World) -> None:

@@ -1,37 +1,19 @@
 """Refused refresh tokens and lost answers (DESIGN, rules 8, 9a, 9b)."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
-from typing import Any
 
-import attrs
 import pytest
 
-from _stores import WrappedStore
+from _renewals import ACCOUNT, DEAD, FAILING, OTHER, BrokenStore, WatchedStore, sibling
 from _vendor import World
 from vendorauth import (
     AuthServiceUnavailable,
-    PasswordCredentials,
     ProtocolError,
     ReauthenticationRequired,
     RefreshTokenCredentials,
     Response,
-    Token,
     TransportError,
 )
-
-ACCOUNT = "jane@vendor"
-
-
-DEAD = 3601.0
-
-
-OTHER = PasswordCredentials("jane", "other")
-
-
-FAILING = Response(503, {}, b"")
 
 
 @pytest.fixture
@@ -39,44 +21,6 @@ def world() -> World:
     made = World()
     made.vendor.passwords.add(OTHER.password)
     return made
-
-
-class WatchedStore(WrappedStore):
-    """Write down what happens, in order."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.log: list[str] = []
-        self._world = world
-
-    async def load(self, account: str) -> Token | None:
-        if account == ACCOUNT:
-            self.log.append("load")
-        return await super().load(account)
-
-    async def save(self, account: str, token: Token) -> None:
-        self.log.append(f"save {token.value}")
-        await super().save(account, token)
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        return self._watched(super().lock(account))
-
-    @asynccontextmanager
-    async def _watched(self, lock: AbstractAsyncContextManager[None]) -> AsyncGenerator[None, None]:
-        async with lock:
-            self.log.append("lock")
-            yield
-            self.log.append("release")
-
-
-async def sibling(world: World, **changes: Any) -> Token:
-    """Store a newer token, as another process would."""
-    held = await world.store.load(ACCOUNT)
-    now = world.clock.now()
-    newer = Token(value="sibling's", issued_at=now, expires_at=now + timedelta(hours=1), refresh_token="sibling's")
-    newer = attrs.evolve(newer, generation=(held.generation if held else 0) + 10_000_000, **changes)
-    await world.store.save(ACCOUNT, newer)
-    return newer
 
 
 async def test_refused_refresh_falls_back_to_the_password(world: World) -> None:
@@ -221,19 +165,6 @@ async def test_latched_error_ends_when_a_sibling_has_a_token(world: World) -> No
     world.clock.advance(1.0)
     assert [newer] * 5 == list(await asyncio.gather(*(source.token() for _ in range(5))))
     assert 1 == world.vendor.count["login"]
-
-
-class BrokenStore(WrappedStore):
-    """Fail at everything."""
-
-    async def load(self, account: str) -> Token | None:
-        raise OSError
-
-    async def save(self, account: str, token: Token) -> None:
-        raise OSError
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        raise OSError
 
 
 async def test_doubtful_refresh_token_is_not_spent_without_the_lock(world: World) -> None:
