@@ -5,6 +5,15 @@ import shutil
 import nox
 
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
+SPHINX = ("sphinx-build", "-nWq", "-b")
+PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
+FUZZ = ("python", "-m", "pytest", "-q", "-n", "2", "--timeout=3600", "--hypothesis-profile=long", "-k", "test_fuzz_")
+CHECKS = {
+    "lint": (("ruff", "check"), ("ruff", "format", "--check")),
+    "types": (("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
+    "docs": tuple((*SPHINX, builder, "docs", f"docs/_build/{builder}") for builder in ("html", "doctest")),
+}
+LONG = {"fuzz": ("tests", FUZZ), "soak": ("benchmarks", ("python", "benchmarks/soak.py"))}
 
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"
@@ -17,29 +26,20 @@ def wheel(session: nox.Session) -> None:
     session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), ".")
 
 
-@nox.session
-def lint(session: nox.Session) -> None:
-    """Check the rules and the format."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
-    session.run("ruff", "check")
-    session.run("ruff", "format", "--check")
+def add(name: str, group: str, *commands: tuple[str, ...], default: bool = True) -> None:
+    """Add the session *name*, which runs *commands* with the dependencies of *group*, and what it is given."""
+
+    @nox.session(name=name, requires=["wheel"], default=default)
+    def run(session: nox.Session) -> None:
+        install(session, group)
+        for command in commands:
+            session.run(*(word.replace("{bin}", session.bin) for word in command), *session.posargs)
 
 
-@nox.session(requires=["wheel"])
-def types(session: nox.Session) -> None:
-    """Check the types with two checkers, and that the public ones are complete."""
-    install(session, "types")
-    session.run("mypy")
-    for checks in ((), ("--verifytypes", "vendorauth", "--ignoreexternal")):
-        session.run("basedpyright", "--pythonpath", f"{session.bin}/python", *checks)  # it would take .venv's
-
-
-@nox.session(requires=["wheel"])
-def docs(session: nox.Session) -> None:
-    """Build the pages and run the examples in them."""
-    install(session, "docs")
-    for builder in ("html", "doctest"):
-        session.run("sphinx-build", "-nWq", "-b", builder, "docs", f"docs/_build/{builder}")
+for check, steps in CHECKS.items():
+    add(check, check, *steps)
+for run, (needs, step) in LONG.items():
+    add(run, needs, step, default=False)
 
 
 @nox.session(python=PYTHONS, requires=["wheel"])

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vendorauth import __version__
+
+_HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(_HERE))
+
+import tables  # noqa: E402  it stands beside this file
 
 if TYPE_CHECKING:
     from docutils.nodes import Element
@@ -35,6 +42,8 @@ nitpick_ignore_regex = [
         r"py:class",
         r"vendorauth\.(_wire|client|cognito\.shapes|protogrid\.client|testing\._cognito|testing\._server)\.\w+",
     ),
+    # What the clients and the engine say to each other.
+    (r"py:class", r"vendorauth\.engine\.trial\.\w+"),
     # What JSON can say, an alias of ``Any``; type variables.
     (r"py:.*", r"(vendorauth\.[a-z_.]+\.)?(JSON|T|ErrorT)"),
 ]
@@ -79,7 +88,8 @@ def _show_colon(_app: Sphinx, _what: str, _name: str, _thing: object, _options: 
 
 
 def setup(app: Sphinx) -> None:
-    """Register what is special here."""
+    """Register what is special here, and write the tables that the pages include."""
+    tables.write_tables(_HERE / "_build" / "tables")
     app.connect("autodoc-process-docstring", _hide_colon, priority=400)
     app.connect("autodoc-process-docstring", _show_colon, priority=600)
     app.connect("missing-reference", _find_public)

@@ -1,7 +1,56 @@
 """Set up what all tests share."""
 
-from hypothesis import settings
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from _counted import LONG, SHORT, counted, inputs
 
 # A noisy machine is no reason for a property to fail; pytest-timeout bounds every test.
-settings.register_profile("tests", deadline=None, max_examples=50)
-settings.load_profile("tests")
+settings.register_profile(SHORT, deadline=None, max_examples=50)
+settings.register_profile(LONG, deadline=None, max_examples=600, database=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(SHORT)  # --hypothesis-profile comes later, and wins
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a long run say how much it has to do."""
+    text = "count what all properties examine, print it, and fail if it is less"
+    parser.addoption("--least-inputs", type=int, default=0, help=text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Count what every property examines, where that is asked for."""
+    if not config.getoption("--least-inputs"):
+        return
+    handles = (getattr(getattr(item, "obj", None), "hypothesis", None) for item in items)
+    for handle in {id(one): one for one in handles if one is not None}.values():
+        handle.inner_test = counted(handle.inner_test)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that examined too little; xdist's workers only tell what they did."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["inputs"] = dict(inputs)
+    elif inputs.total() < session.config.getoption("--least-inputs"):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Add up what xdist's workers did."""
+    inputs.update(getattr(node, "workeroutput", {}).get("inputs", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how much was examined, where it was counted."""
+    least = config.getoption("--least-inputs")
+    if not least:
+        return
+    terminalreporter.section("inputs examined")
+    for name, count in sorted(inputs.items()):
+        terminalreporter.line(f"{count:>12,}  {name}")
+    terminalreporter.line(f"{inputs.total():>12,}  by {len(inputs)} properties, of {least:,} at least")

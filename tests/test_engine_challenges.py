@@ -301,8 +301,7 @@ async def test_answers_are_in_no_traceback(world: World) -> None:
     challenge = Challenge(name="CODE_PLEASE", account=ACCOUNT)
     with pytest.raises(InvalidCredentials) as caught:
         await source.answer(challenge, {"CODE": "planted-mark"})
-    frames = list(traceback.walk_tb(caught.value.__traceback__))[1:]
-    assert frames
+    frames = traceback.walk_tb(caught.value.__traceback__)
     assert not [frame for frame, _ in frames if "planted-mark" in repr(frame.f_locals)]
 
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vendorauth.engine.single_flight import Flight, Kind, Outcome, SingleFlight, _place
+from vendorauth._tracebacks import place_of
+from vendorauth.engine.single_flight import Flight, Kind, Outcome, SingleFlight
 from vendorauth.errors import AuthServiceUnavailable, ProtocolError, RequestTimeout
 from vendorauth.tokens import Token
 
@@ -157,7 +158,7 @@ async def test_a_foreign_exception() -> None:
 
 def test_an_exception_without_a_place() -> None:
     """An exception that was never raised has no place to tell."""
-    assert "an unknown place" == _place(KeyError("MARK"))
+    assert "an unknown place" == place_of(KeyError("MARK"))
 
 
 async def test_settling_that_fails(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 import vendorauth
@@ -119,12 +120,16 @@ def test_attributes(
 def test_copies_and_pickles(
     kind: type[VendorAuthError], arguments: tuple[Any, ...], attributes: dict[str, Any], temporary: bool
 ) -> None:
-    """An error survives copy and pickle with all its attributes, as worker processes need."""
+    """An error survives copy and pickle with all its attributes, as worker processes need; no secret is pickled."""
     error = kind(*arguments)
-    for twin in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error)), own_copy(error)):
+    pickled = pickle.dumps(error)
+    bare = kind(attrs.evolve(CHALLENGE, hidden={})) if kind is ChallengeRequired else error
+    copies = [(error, copy.copy(error)), (error, copy.deepcopy(error)), (error, own_copy(error))]
+    for like, twin in (*copies, (bare, pickle.loads(pickled))):
         assert twin is not error
         assert kind is type(twin)
-        assert (error.args, vars(error), str(error)) == (twin.args, vars(twin), str(twin))
+        assert (like.args, vars(like), str(like)) == (twin.args, vars(twin), str(twin))
+    assert b"MARK" not in pickled or kind is not ChallengeRequired
 
 
 @EACH

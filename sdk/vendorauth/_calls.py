@@ -47,7 +47,24 @@ _METHOD: Final = re.compile("[A-Za-z]{1,20}", re.ASCII)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OPTIONS: Final = frozenset({"params", "headers", "timeout", "json", "data"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
-_RESERVED: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A header's name (RFC 9110, section 5.6.2); aiohttp sends any other: a blank first would continue the line before."""
+
+_RESERVED: Final = frozenset(
+    {
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "upgrade",
+    }
+)
+"""What frames a request, and what concerns one connection (RFC 9110, section 7.6.1)."""
 
 
 @attrs.frozen
@@ -84,6 +101,9 @@ def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOp
     if not _METHOD.fullmatch(method):
         message = "a method is a word of letters"
         raise ConfigurationError(message)
+    if not _is_str(path):
+        message = "a path must be a str"
+        raise ConfigurationError(message)
     method, url = method.upper(), find(path)
     params = options.get("params")
     if params:
@@ -93,6 +113,10 @@ def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOp
     if "json" not in options and "data" not in options:
         return Call(method, url, headers, None, replayable=True)
     return _with_body(Call(method, url, headers, None, replayable=True), options)
+
+
+def _is_str(given: Any) -> bool:
+    return isinstance(given, str)
 
 
 def _with_query(url: URL, params: Params) -> URL:
@@ -105,8 +129,14 @@ def _with_query(url: URL, params: Params) -> URL:
 
 
 def _headers(given: Mapping[str, Any]) -> CIMultiDict[str]:
-    headers = CIMultiDict(given)
+    try:
+        headers = CIMultiDict(given)
+    except (TypeError, ValueError):
+        headers = CIMultiDict({"": ""})
     for name, value in headers.items():
+        if not _NAME.fullmatch(name):
+            message = "headers must map names, such as X-Request-ID, to str"
+            raise ConfigurationError(message)
         if not isinstance(value, str):
             message = f"the header {name!r} has a value that is no str"
             raise ConfigurationError(message)

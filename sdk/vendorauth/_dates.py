@@ -20,6 +20,7 @@ _CENTURY: Final = 100
 _PIVOT: Final = 70
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
+_MOST_SECONDS: Final = 999_999_999.0
 
 
 def read_date(text: str) -> datetime | None:
@@ -53,12 +54,15 @@ def _moment(found: Mapping[str, re.Match[str]]) -> datetime | None:
 
 def retry_after(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """
-    Read ``Retry-After`` as seconds from *now*: a number of them, or a date (0 for one in the past).
+    Read ``Retry-After`` as seconds: a number of them, or a date (0 for one in the past).
 
-    Source: RFC 9110, section 10.2.3. ``None`` where there is none, or it is something else.
+    A date counts from the answer's own ``Date``, because the server's clock may differ from ours, else from *now*.
+
+    Source: RFC 9110, section 10.2.3. At most 999,999,999; ``None`` where there is none, or it is something else.
     """
     text = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
     date = read_date(text)
-    return None if date is None else max((date - now).total_seconds(), 0.0)
+    sent = read_date(headers.get("Date", "")) or now
+    return None if date is None else min(max((date - sent).total_seconds(), 0.0), _MOST_SECONDS)

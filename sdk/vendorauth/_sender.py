@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, Protocol, final
+from typing import Final, Protocol, TypeVar, final
 
 import aiohttp
 import attrs
@@ -15,17 +15,20 @@ from yarl import URL
 
 from vendorauth._calls import Budget, Call
 from vendorauth._dates import retry_after
-from vendorauth._urls import same_origin
+from vendorauth._tracebacks import cut
+from vendorauth._urls import NO_URL, same_origin
 from vendorauth.engine.clock import Clock
 from vendorauth.engine.pauses import pause_after
 from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.source import TokenSource
-from vendorauth.engine.transport import translated
+from vendorauth.engine.transport import body_of, translated
 from vendorauth.errors import ApiError, ConfigurationError, TransportError, VendorAuthError
 from vendorauth.events import Replayed
 from vendorauth.messages import Response
 from vendorauth.responses import api_error
 from vendorauth.tokens import Token
+
+T = TypeVar("T")
 
 _BACKOFF: Final = (0.2, 5.0)
 """First and largest pause, in seconds, before a call is retried."""
@@ -51,8 +54,16 @@ class Dialect(Protocol):
 class Answer:
     """What came back: aiohttp's response, which is still open on a stream, and ours."""
 
-    raw: aiohttp.ClientResponse
+    raw: aiohttp.ClientResponse = attrs.field(repr=False)
     response: Response
+
+    async def close(self) -> None:
+        """End reading it, as aiohttp's own ``async with`` does."""
+        try:
+            await self.raw.__aexit__(None, None, None)
+        except BaseException as error:
+            cut(error)
+            raise
 
 
 @final
@@ -77,9 +88,34 @@ class Sender:
             VendorAuthError: There was none, or no token.
         """
         budget = Budget(seconds, call.label)
-        token = self._source.fresh() or await self._in_time(budget, self._source.token)
+        token = self._source.fresh()
+        if token is None:
+            token = await self._in_time(budget, self._source.token)
+            if self._source.trial is not None:
+                return await self._try(call, budget, stream=stream)
         answer = await self._attempt(call, token, budget, stream=stream)
-        if self._source.flow.rejects(answer.response):
+        if self._rejects(answer):
+            return await self._replay(call, token, answer, budget, stream=stream)
+        return self._accept(call, token, answer)
+
+    async def _try(self, call: Call, budget: Budget, *, stream: bool) -> Answer:
+        """Send *call* in its turn, with credentials that were never accepted, or with what became of them meanwhile."""
+        source = self._source
+        while (trial := source.trial) is not None:
+            turn = await self._in_time(budget, trial.turn)
+            try:
+                token = await self._in_time(budget, source.token)
+                if not trial.over:
+                    answer = await self._send(call, token, budget, stream=stream)
+                    source.accepted(token)
+                    return answer
+            finally:
+                turn.end()
+        return await self._send(call, await self._in_time(budget, source.token), budget, stream=stream)
+
+    async def _send(self, call: Call, token: Token, budget: Budget, *, stream: bool) -> Answer:
+        answer = await self._attempt(call, token, budget, stream=stream)
+        if self._rejects(answer):
             return await self._replay(call, token, answer, budget, stream=stream)
         return self._accept(call, token, answer)
 
@@ -88,8 +124,19 @@ class Sender:
         if problem is not None:
             answer.raw.close()
             raise problem
-        self._source.absorb(token, answer.response)
+        try:
+            self._source.absorb(token, answer.response)
+        except BaseException:
+            answer.raw.close()
+            raise
         return answer
+
+    def _rejects(self, answer: Answer) -> bool:
+        try:
+            return self._source.flow.rejects(answer.response)
+        except BaseException:  # a flow's bug; of what is left open, aiohttp would log the headers
+            answer.raw.close()
+            raise
 
     async def _replay(self, call: Call, token: Token, answer: Answer, budget: Budget, *, stream: bool) -> Answer:
         """Send *call* again with a newer token: one that is there already, then one from one renewal (rule 12)."""
@@ -111,9 +158,9 @@ class Sender:
             )
             token = newer
             answer = await self._attempt(call, token, budget, stream=stream)
-            if not source.flow.rejects(answer.response):
+            if not self._rejects(answer):
                 return self._accept(call, token, answer)
-            if newer is not known or last:
+            if last or (newer is not known and not source.is_adopted(newer)):
                 break
             # Now a renewal is due, whatever value a cookie has rolled to meanwhile.
             last, token = True, _of_generation(source.peek(), token)
@@ -128,8 +175,8 @@ class Sender:
         # A flow may reject what its dialect takes for a success.
         return problem or api_error(call.label, answer.response, now=self._clock.now(), status=401, why=why)
 
-    async def _in_time(self, budget: Budget, get: Callable[[], Awaitable[Token]]) -> Token:
-        """Wait for a token until *budget* is over; what a person spends in ``on_challenge`` meanwhile is added to it."""
+    async def _in_time(self, budget: Budget, get: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a token, or a turn, until *budget* is over; what a person spends in ``on_challenge`` meanwhile is added to it."""
         end, asked = budget.end, self._source.person_seconds
         while budget.left > 0:
             try:
@@ -184,17 +231,21 @@ class Sender:
         if stream:
             return Answer(raw, Response(raw.status, raw.headers, None))
         async with raw:
-            return Answer(raw, Response(raw.status, raw.headers, await raw.read()))
+            return Answer(raw, Response(raw.status, raw.headers, await body_of(raw, raw.read())))
 
     def _redirect(self, call: Call, raw: aiohttp.ClientResponse) -> URL | None:
         """Give where a GET or HEAD is redirected to, if that is the same origin; nobody else may see the token."""
-        if raw.status not in _REDIRECTS or not call.safe or "Location" not in raw.headers:
+        if raw.status not in _REDIRECTS or not call.safe:
+            return None
+        locations = raw.headers.getall("Location", ())
+        if len(locations) != 1:  # of two, somebody else wrote one
             return None
         try:
-            target = raw.url.join(URL(raw.headers["Location"]))
-        except ValueError:
+            target = raw.url.join(URL(locations[0]))
+            ours = same_origin(self._source.flow.base_url, target)  # yarl reads a port only now
+        except NO_URL:
             return None
-        return target if same_origin(self._source.flow.base_url, target) else None
+        return target if ours else None
 
     def _headers(self, call: Call, token: Token) -> CIMultiDict[str]:
         if token is not self._proven:

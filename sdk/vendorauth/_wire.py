@@ -7,12 +7,20 @@ failure, for nothing but the path of what was wrong. Values never appear in an e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final, NewType, TypeVar, get_args, get_origin, is_typeddict
 
 import attrs
-from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
+from cattrs import (
+    AttributeValidationNote,
+    BaseValidationError,
+    ClassValidationError,
+    Converter,
+    IterableValidationError,
+    StructureHandlerNotFoundError,
+)
 from cattrs.cols import (
     homogenous_tuple_structure_factory,
     is_mapping,
@@ -24,6 +32,7 @@ from cattrs.cols import (
 from cattrs.errors import CattrsError
 from cattrs.gen import make_dict_structure_fn, override, typeddicts
 
+from vendorauth._tracebacks import cut_noting
 from vendorauth.errors import ConfigurationError, ProtocolError
 from vendorauth.messages import NOT_JSON, Response
 from vendorauth.tokens import JSON
@@ -36,6 +45,7 @@ Seconds = NewType("Seconds", int)
 
 _WIRE: Final = "wire"
 _LONGEST_NUMBER: Final = 18
+_MOST_COMPLAINTS: Final = 3
 
 
 def wire(*names: str, default: Any = attrs.NOTHING, secret: bool = False) -> Any:
@@ -71,6 +81,14 @@ def structure(value: JSON, shape: type[T], subject: str) -> T:
         ProtocolError: It does not fit.
         ConfigurationError: *shape* is no type that values can be made of.
     """
+    try:
+        return _structured(value, shape, subject)
+    except Exception as error:
+        cut_noting(error)
+        raise
+
+
+def _structured(value: JSON, shape: type[T], subject: str) -> T:
     unknown: object = None
     complaint = ""
     try:
@@ -94,12 +112,24 @@ def _complaint(value: JSON, shape: type[object]) -> str:
     try:
         _DETAILED.structure(value, shape)
     except _UNFIT as error:
-        complaints = transform_error(error, format_exception=_reason)
-    return "; ".join(complaints[:3])
+        complaints = list(islice(_complaints(error, "$"), _MOST_COMPLAINTS))
+    return "; ".join(complaints)
 
 
-def _reason(error: BaseException, _: type[object] | None) -> str:
-    return "missing" if isinstance(error, KeyError) else "wrong type"
+def _complaints(error: BaseException, path: str) -> Iterator[str]:
+    """Say what is wrong, and where: by names of fields and by indexes; a mapping's keys came from outside."""
+    if not isinstance(error, ClassValidationError | IterableValidationError):
+        yield f"{'missing' if isinstance(error, KeyError) else 'wrong type'} @ {path}"
+        return
+    placed, others = error.group_exceptions()
+    for inner, note in placed:
+        if isinstance(note, AttributeValidationNote):
+            step = f".{note.name}"
+        else:
+            step = f"[{note.index}]" if isinstance(note.index, int) else "[...]"
+        yield from _complaints(inner, path + step)
+    for inner in others:
+        yield from _complaints(inner, path)
 
 
 _UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, CattrsError, BaseValidationError)

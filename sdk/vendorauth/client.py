@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
-from typing import Any, Self, TypedDict, TypeVar, Unpack, final, overload
+from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack, final, overload
 
 import aiohttp
 from yarl import URL
 
-from vendorauth._calls import ReadOptions, WriteOptions, prepare
+from vendorauth._calls import Call, ReadOptions, WriteOptions, prepare
 from vendorauth._sender import Dialect, Sender
+from vendorauth._tracebacks import cut_noting, discreet
 from vendorauth._urls import checked_base_url, join
 from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.policy import RefreshPolicy
@@ -95,12 +97,20 @@ class BaseClient:
         retries = _retries(options.get("retries", 2))
         self._sender = Sender(self._tokens, self._sessions, dialect, SystemClock() if clock is None else clock, retries)
         self._find = lru_cache(maxsize=_KEPT_URLS)(self._url)
+        self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         flow = self._tokens.flow
         return f"<{type(self).__name__} of {flow.account} at {flow.base_url}: {self._tokens.status().state}>"
 
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        message = f"a {name} can't be pickled or copied: it belongs to one process and event loop; make one there"
+        raise TypeError(message)
+
     async def __aenter__(self) -> Self:
+        if (closing := self._closing_here()) is not None:
+            await asyncio.shield(closing)
         await self._tokens.__aenter__()
         self._sessions.reopen()
         return self
@@ -130,8 +140,15 @@ class BaseClient:
             TransportError: Nothing, or not all, came back; `RequestTimeout` after *timeout* seconds.
             ConfigurationError: The path leads elsewhere, or something in the call can't be sent.
         """
-        call = prepare(method, self._find, path, options)
-        answer = await self._sender.send(call, self._seconds_of(options))
+        return await self._request(method, path, options)
+
+    async def _request(self, method: str, path: str, options: ReadOptions) -> ApiResponse:
+        try:
+            call, seconds = self._prepared(method, path, options)
+            answer = await self._sender.send(call, seconds)
+        except BaseException as error:
+            cut_noting(error)
+            raise
         return ApiResponse(answer.response, call.label)
 
     @asynccontextmanager
@@ -143,10 +160,16 @@ class BaseClient:
 
         *timeout* is for the time until its headers are there. Reading its body raises aiohttp's errors.
         """
-        call = prepare(method, self._find, path, options)
-        answer = await self._sender.send(call, self._seconds_of(options), stream=True)
-        async with answer.raw:
+        try:
+            call, seconds = self._prepared(method, path, options)
+            answer = await self._sender.send(call, seconds, stream=True)
+        except BaseException as error:
+            cut_noting(error)
+            raise
+        try:
             yield answer.raw
+        finally:
+            await answer.close()
 
     async def login(self) -> Token:
         """
@@ -161,16 +184,41 @@ class BaseClient:
         await self._tokens.logout()
 
     async def aclose(self) -> None:
-        """Let a renewal under way save what it gets, then close. Cancelling it loses nothing; call it again."""
-        await self._tokens.aclose()
+        """
+        Let a renewal under way save what it gets, then close.
+
+        Cancelling it ends the waiting only: the closing goes on, and calling it again waits for its end.
+        """
+        closing = self._closing_here()
+        if closing is None:
+            closing = self._closing = asyncio.get_running_loop().create_task(self._close(), name="vendorauth close")
+        # shield: a cancelled `async with` has nobody to call this again, and would leave its connections open.
+        await asyncio.shield(closing)
+
+    async def _close(self) -> None:
+        try:
+            await self._tokens.aclose()
+        except asyncio.CancelledError:  # the loop ends
+            await self._sessions.close()
+            raise
         await self._sessions.close()
+
+    def _closing_here(self) -> asyncio.Task[None] | None:
+        task = self._closing
+        under_way = task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+        return task if under_way else None
 
     def _url(self, path: str) -> URL:
         return join(self._tokens.flow.base_url, path)
 
-    def _seconds_of(self, options: ReadOptions) -> float:
-        given = options.get("timeout")
-        return self._timeout if given is None else _seconds(given)
+    def _prepared(self, method: str, path: str, options: ReadOptions) -> tuple[Call, float]:
+        """Make a call of *options* and how long it may take, and empty them: our callers' frames hold them as well."""
+        given: Any = options  # a TypedDict has no clear(), and may be one with a body
+        try:
+            timeout = given.get("timeout")
+            return prepare(method, self._find, path, given), self._timeout if timeout is None else _seconds(timeout)
+        finally:
+            given.clear()
 
 
 class JsonClient(BaseClient):
@@ -189,7 +237,7 @@ class JsonClient(BaseClient):
         Raises:
             ProtocolError: The answer is no JSON, or not of this model.
         """
-        return _json(await self.request("GET", path, **options), model)
+        return _json(await self._request("GET", path, options), model)
 
     @overload
     async def post(self, path: str, *, model: None = None, **options: Unpack[WriteOptions]) -> JSON: ...
@@ -197,7 +245,7 @@ class JsonClient(BaseClient):
     async def post(self, path: str, *, model: type[T], **options: Unpack[WriteOptions]) -> T: ...
     async def post(self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]) -> Any:
         """POST *json* or *data* to *path*; otherwise as `get`."""
-        return _json(await self.request("POST", path, **options), model)
+        return _json(await self._request("POST", path, options), model)
 
     @overload
     async def put(self, path: str, *, model: None = None, **options: Unpack[WriteOptions]) -> JSON: ...
@@ -205,7 +253,7 @@ class JsonClient(BaseClient):
     async def put(self, path: str, *, model: type[T], **options: Unpack[WriteOptions]) -> T: ...
     async def put(self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]) -> Any:
         """PUT *json* or *data* to *path*; otherwise as `get`."""
-        return _json(await self.request("PUT", path, **options), model)
+        return _json(await self._request("PUT", path, options), model)
 
     @overload
     async def patch(self, path: str, *, model: None = None, **options: Unpack[WriteOptions]) -> JSON: ...
@@ -213,7 +261,7 @@ class JsonClient(BaseClient):
     async def patch(self, path: str, *, model: type[T], **options: Unpack[WriteOptions]) -> T: ...
     async def patch(self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]) -> Any:
         """PATCH *path* with *json* or *data*; otherwise as `get`."""
-        return _json(await self.request("PATCH", path, **options), model)
+        return _json(await self._request("PATCH", path, options), model)
 
     @overload
     async def delete(self, path: str, *, model: None = None, **options: Unpack[WriteOptions]) -> JSON: ...
@@ -221,10 +269,11 @@ class JsonClient(BaseClient):
     async def delete(self, path: str, *, model: type[T], **options: Unpack[WriteOptions]) -> T: ...
     async def delete(self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]) -> Any:
         """DELETE *path*; otherwise as `get`."""
-        return _json(await self.request("DELETE", path, **options), model)
+        return _json(await self._request("DELETE", path, options), model)
 
 
 @final
+@discreet
 class ApiClient(JsonClient):
     """
     Send authenticated requests to any vendor for which there is a `LoginFlow`; answers are plain JSON.

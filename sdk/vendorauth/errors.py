@@ -32,7 +32,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
+
+import attrs
 
 from vendorauth.tokens import Challenge
 
@@ -103,13 +105,32 @@ class InvalidCredentials(AuthError):
 
 
 class ChallengeRequired(AuthError):
-    """Say that the vendor asks something first; *challenge* goes back with ``TokenSource.answer``."""
+    """
+    Say that the vendor asks something first; *challenge* goes back with ``TokenSource.answer``.
+
+    A pickle of it has a challenge without its hidden part, a secret, which `Challenge.to_json` carries.
+    """
 
     def __init__(self, challenge: Challenge) -> None:
         Exception.__init__(self, challenge)
         self.challenge = challenge
         self.code: str | None = challenge.name
         self.request_id: str | None = None
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Challenge], dict[str, Any]]:
+        """Leave the hidden part behind: pickled errors end up in queues and result stores."""
+        bare = attrs.evolve(self.challenge, hidden={})
+        return type(self), (bare,), {**vars(self), "challenge": bare}
+
+    def __copy__(self) -> Self:
+        """Copy it whole."""
+        twin = type(self)(self.challenge)
+        twin.__dict__.update(vars(self))
+        return twin
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Copy it whole; what it holds does not change."""
+        return copy.copy(self)
 
     def __str__(self) -> str:
         """Name the challenge and its account."""

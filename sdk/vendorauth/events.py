@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from vendorauth.errors import VendorAuthError
+from vendorauth.errors import VendorAuthError, own_copy
 
 How: TypeAlias = Literal["login", "refresh", "answer", "store"]
 """By what a token came: ``store`` means that another process had renewed it."""
@@ -89,3 +89,14 @@ class LoggedOut:
 
 TokenEvent: TypeAlias = Renewed | RenewalFailed | LoginRefused | ChallengeRaised | StoreTrouble | Replayed | LoggedOut
 """What ``on_event`` is told."""
+
+
+def detached(event: TokenEvent) -> TokenEvent:
+    """Give *event* with an error of its own: the traceback of the original grows while the renewal ends."""
+    match event:
+        case RenewalFailed(error=error) | LoginRefused(error=error) | StoreTrouble(error=error):
+            return attrs.evolve(event, error=own_copy(error))
+        case LoggedOut(error=VendorAuthError() as error):
+            return attrs.evolve(event, error=own_copy(error))
+        case _:
+            return event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -34,6 +35,8 @@ _CLASSES: Final[dict[int, type[ApiError]]] = {
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REQUEST_IDS: Final = ("x-amzn-RequestId", "x-amz-apigw-id", "X-Request-ID")
+_REQUEST_ID: Final = re.compile("[!-~]{1,128}")
+_CODE: Final = re.compile("[A-Za-z][A-Za-z0-9_.]{0,99}")
 
 
 @final
@@ -83,16 +86,24 @@ class ApiResponse:
         """
         if self.status == HTTPStatus.NO_CONTENT:
             return None
-        value = self.message.json
-        if value is NOT_JSON:
+        if self.message.json is NOT_JSON:
             message = f"{self.label}: the answer ({self.status}) is not JSON"
             raise ProtocolError(message)
-        return value if model is None else structure(value, model, f"{self.label}: the answer ({self.status})")
+        if model is None:
+            return self.message.json
+        return structure(self.message.json, model, f"{self.label}: the answer ({self.status})")
 
 
 def request_id(response: Response) -> str | None:
-    """Give the id that the vendor's support asks for."""
-    return next((response.headers[name] for name in _REQUEST_IDS if name in response.headers), None)
+    """Give the id that the vendor's support asks for; what can't be one is passed over."""
+    given = (response.headers.get(name, "") for name in _REQUEST_IDS)
+    return next((one for one in given if _REQUEST_ID.fullmatch(one)), None)
+
+
+def _gateways_code(response: Response) -> str | None:
+    """Give AWS's name for the error, without the address behind it; what can't be a name is passed over."""
+    name = response.headers.get("x-amzn-ErrorType", "").partition(":")[0]
+    return name if _CODE.fullmatch(name) else None
 
 
 def phrase(status: int) -> str:
@@ -117,7 +128,7 @@ def api_error(
 
     *status* is an envelope's code where that tells more than HTTP's, *errors* its items, *why* ends the sentence.
     """
-    code = response.headers.get("x-amzn-ErrorType", "").partition(":")[0] or None
+    code = _gateways_code(response)
     told = response.status if status is None else status
     message = f"{label}: {phrase(response.status)}"
     if told != response.status:

@@ -13,6 +13,8 @@ from typing import Any, Self, TypeAlias
 import attrs
 import msgspec
 
+from vendorauth._tracebacks import discreet, discreetly
+
 JSON: TypeAlias = Any
 """What JSON can say: ``None``, ``bool``, numbers, ``str``, lists and dicts of these."""
 
@@ -27,6 +29,7 @@ def _text(_: object, field: attrs.Attribute[str], value: object) -> None:
         raise ValueError(message)
 
 
+@discreet
 @attrs.frozen
 class PasswordCredentials:
     """
@@ -41,6 +44,7 @@ class PasswordCredentials:
     password: str = attrs.field(validator=_text, repr=False)
 
 
+@discreet
 @attrs.frozen
 class RefreshTokenCredentials:
     """
@@ -70,6 +74,7 @@ def _aware(_: object, field: attrs.Attribute[Any], value: datetime | None) -> No
         raise ValueError(message)
 
 
+@discreet
 @attrs.frozen(kw_only=True)
 class Token:
     """
@@ -99,6 +104,7 @@ class Token:
         return self.generation > other.generation
 
 
+@discreet
 @attrs.frozen(kw_only=True)
 class Challenge:
     """
@@ -122,15 +128,18 @@ class Challenge:
         Write it down, hidden part included, for the time between two web requests. Keep it on the server's side.
 
         Raises:
-            ValueError: It holds half a character (a lone surrogate), which no JSON can.
+            ValueError: It holds half a character (a lone surrogate), which no JSON can, or is nested too deeply.
         """
         try:
-            return msgspec.json.encode(attrs.asdict(self)).decode()
+            return msgspec.json.encode(attrs.asdict(self, recurse=False)).decode()
         except UnicodeEncodeError:
             message = "half a character in it can't be written"
+        except RecursionError:
+            message = "it is nested too deeply to be written"
         raise ValueError(message)
 
     @classmethod
+    @discreetly
     def from_json(cls, text: str) -> Self:
         """
         Read what `to_json` wrote.

@@ -85,9 +85,13 @@ def check_answers(challenge: Challenge, answers: Mapping[str, str]) -> None:
 
 
 def _required_attributes(parameters: Mapping[str, JSON]) -> list[str]:
-    """Name the attributes that have to come with a new password; live answers spell them with the prefix or without."""
-    names = (_ATTRIBUTE + name.removeprefix(_ATTRIBUTE) for name in _texts(parameters, "requiredAttributes"))
-    return list(dict.fromkeys(names))
+    """
+    Name the attributes that have to come with a new password; live answers spell them with the prefix or without.
+
+    A name that can't be shown is left out, because no attribute has one.
+    """
+    spoken = (name for name in _texts(parameters, "requiredAttributes") if name.isprintable())
+    return list(dict.fromkeys(_ATTRIBUTE + name.removeprefix(_ATTRIBUTE) for name in spoken))
 
 
 def _hint(answer: AuthAnswer, parameters: Mapping[str, JSON]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import deque
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
 from typing import Any, Final, final
@@ -12,15 +14,27 @@ import attrs
 
 from vendorauth.engine.freshness import ALWAYS, OVER, Life, Moment
 from vendorauth.engine.single_flight import SingleFlight
-from vendorauth.errors import ChallengeRequired, InvalidCredentials, VendorAuthError
+from vendorauth.engine.trial import Trial
+from vendorauth.errors import (
+    AuthError,
+    ChallengeRequired,
+    InvalidCredentials,
+    ReauthenticationRequired,
+    VendorAuthError,
+)
 from vendorauth.stores import TokenStore
-from vendorauth.tokens import Credentials, CredentialsSource, Token
+from vendorauth.tokens import Challenge, Credentials, CredentialsSource, Token
 
 UNKNOWN: Final = -1
 """A generation below every other."""
 
 ASK_AGAIN_AFTER: Final = 60.0
 """Seconds before a callable is asked again for credentials while those that it gave are refused."""
+
+MOST_RENEWALS: Final = 30
+"""Renewals for refused tokens within one `futile_pause`: an API that refuses and accepts by turns costs no more."""
+
+_UNAUTHORIZED: Final = 401
 
 _LOOK_EVERY: Final = 1.0
 """Seconds between two readings of the store while an error is latched (rule 9b)."""
@@ -34,7 +48,7 @@ class Refusal:
     *recorded* is the end that the stored record names, by the clock of whoever wrote it.
     """
 
-    error: InvalidCredentials
+    error: AuthError
     credentials: Credentials | None = attrs.field(repr=False)
     until: Moment
     pause: float
@@ -42,26 +56,33 @@ class Refusal:
 
     def left(self, now: Moment) -> float:
         """Give the seconds until they may be sent again."""
-        return max(0.0, min(self.until.wall - now.wall, self.until.monotonic - now.monotonic))
+        return self.until.left(now)
 
-    def again(self, now: Moment) -> InvalidCredentials:
+    def again(self, now: Moment) -> AuthError:
         """Make the error for those who come before it is over."""
         message = f"{self.error}; they are not sent again for {self.left(now):.0f} s"
-        return InvalidCredentials(message, self.error.code, self.error.request_id)
+        kind = InvalidCredentials if isinstance(self.error, InvalidCredentials) else AuthError
+        return kind(message, self.error.code, self.error.request_id)
 
 
 @attrs.frozen
 class Failure:
     """
-    Remember why the last renewal gave no better token, how often in a row, and when (monotonic) the next may be tried.
+    Remember why the last renewal gave no better token, how often in a row, and when the next may be tried.
 
     *stuck*: it gave a token, which ends no later than the one before; when the API refuses that one, a renewal may help.
     """
 
     error: VendorAuthError
     attempt: int
-    next_try: float
+    next_try: Moment
     stuck: bool = False
+
+
+def is_definite(error: VendorAuthError) -> bool:
+    """Tell whether *error*, in answer to a password, says that the vendor did look at it and said no."""
+    other = ChallengeRequired | ReauthenticationRequired
+    return isinstance(error, AuthError) and not error.temporary and not isinstance(error, other)
 
 
 @final
@@ -70,27 +91,34 @@ class Account:
     Be the state of one account's token in one event loop.
 
     Everything here is changed synchronously; the awaiting is done elsewhere. *quiet* is the moment until which `token`
-    is handed out without another thought.
+    is handed out without another thought. *trial*: the token consists of credentials that nobody has seen to work;
+    *doubted*: it does, and the API has refused it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None, store: TokenStore | None) -> None:
         self.loop: Final = loop
+        self.process: Final = os.getpid()
         self.store: Final = store
         self.flights: Final = SingleFlight()
         self.looks: Final = SingleFlight()
-        self.futile: Final[dict[int, tuple[float, int]]] = {}
+        self.futile: Final[dict[int, tuple[Moment, int]]] = {}
+        self.renewals: Final[deque[float]] = deque(maxlen=MOST_RENEWALS)
         self.token: Token | None = None
         self.life: Life = OVER
         self.quiet: Moment = ALWAYS
+        self.trial: Trial | None = None
+        self.doubted: bool = False
         self.unsaved: bool = False
         self.rolled: bool = False
         self.floor: int = UNKNOWN
+        self.adopted: int = UNKNOWN
         self.logged_out: int = UNKNOWN
         self.dead_refresh: int = UNKNOWN
         self.failure: Failure | None = None
         self.refusal: Refusal | None = None
         self.challenge: ChallengeRequired | None = None
         self.challenge_until: Moment = ALWAYS
+        self.asked_for: tuple[Challenge, Moment] | None = None
         self.looked_at: float = float("-inf")
         self.asked: Credentials | None = None
         self.asked_at: float = float("-inf")
@@ -102,13 +130,49 @@ class Account:
         self.undeleted: frozenset[int] = frozenset()
         self.sources: Final[WeakSet[object]] = WeakSet()
 
+    def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """
+        Tell whether this is the state for *loop*, in this process.
+
+        What a child inherits at a fork is left as it is, for good: its tasks, and the locks that they hold, are the
+        parent's.
+
+        Raises:
+            RuntimeError: It is another loop's, which still lives.
+        """
+        if self.process != os.getpid():
+            _inherited.append(self)
+            return False
+        if self.loop is None or self.loop is loop or self.loop.is_closed():
+            return self.loop is loop
+        message = "this token source belongs to another event loop, which still lives: make one for each loop"
+        raise RuntimeError(message)
+
     def hold(self, token: Token, life: Life, *, unsaved: bool) -> None:
         """Take *token* as the current one; it ends what was latched, but not a refused password's pause."""
         self.token, self.life = token, life
         self.unsaved, self.rolled = unsaved, False
         self.floor = max(self.floor, token.generation)
-        self.failure = self.challenge = None
-        self.quiet = self.life.ahead if self.refreshable else self.life.stale
+        self.failure = self.challenge = self.asked_for = None
+        self._begin_trial(None if token.value else Trial())
+
+    def _begin_trial(self, trial: Trial | None) -> None:
+        if self.trial is not None:
+            self.trial.over = True
+        self.trial, self.doubted = trial, False
+        self.quiet = ALWAYS if trial is not None else self.life.ahead if self.refreshable else self.life.stale
+
+    def prove(self, token: Token) -> None:
+        """Note that the vendor has accepted *token*, which consists of the credentials themselves."""
+        if self.trial is not None and self.token is not None and self.token.generation == token.generation:
+            self._begin_trial(None)
+
+    def doubt(self, refused: Token, status: int) -> None:
+        """Hand such a token out no more after it was *refused*, before the vendor has said that it is good (rule 10)."""
+        token = self.token
+        if token is not None and not token.value and token.generation == refused.generation:
+            self.doubted = self.doubted or self.trial is not None or status == _UNAUTHORIZED
+            self.quiet = ALWAYS
 
     def roll(self, token: Token, life: Life) -> None:
         """Take *token*, the current one with a newer value (rule 17)."""
@@ -139,7 +203,8 @@ class Account:
 
     def forget(self) -> None:
         """Hold no token."""
-        self.token, self.life, self.quiet = None, OVER, ALWAYS
+        self.token, self.life = None, OVER
+        self._begin_trial(None)
         self.unsaved = self.rolled = False
 
     def fail(self, failure: Failure) -> None:
@@ -150,10 +215,12 @@ class Account:
     def calm_down(self, now: Moment) -> None:
         """Let the token serve without a thought until there is something to do for it."""
         stale = self.life.stale
-        if not self.refreshable or self.flights.current is not None:
+        if self.trial is not None:
+            self.quiet = ALWAYS
+        elif not self.refreshable or self.flights.current is not None:
             self.quiet = stale
-        elif self.failure is not None and now.monotonic < self.failure.next_try:
-            self.quiet = Moment(stale.wall, min(stale.monotonic, self.failure.next_try))
+        elif self.failure is not None and not self.failure.next_try.passed(now):
+            self.quiet = stale.or_earlier(self.failure.next_try)
         else:
             self.quiet = self.life.ahead
 
@@ -170,8 +237,13 @@ class Account:
 
     def may_go_ahead(self, now: Moment) -> bool:
         """Tell whether a renewal ahead of expiry is due and may start."""
-        waiting = self.failure is not None and now.monotonic < self.failure.next_try
+        waiting = self.failure is not None and not self.failure.next_try.passed(now)
         return self.refreshable and not waiting and self.flights.current is None and self.life.ahead.passed(now)
+
+    def end_of(self, challenge: Challenge, now: Moment) -> Moment:
+        """Tell until when *challenge* can be answered, as it was seen when it came."""
+        known = self.asked_for
+        return known[1] if known is not None and known[0] is challenge else now.when(challenge.expires_at)
 
     def alive(self, now: Moment) -> Token | None:
         """Give the token as long as it really lives."""
@@ -184,7 +256,7 @@ class Account:
         *may_ask*: a callable may have other credentials by now. *refused*: the API refused the caller's token.
         """
         failure = self.failure
-        if failure is not None and now.monotonic < failure.next_try and not (refused and failure.stuck):
+        if failure is not None and not failure.next_try.passed(now) and not (refused and failure.stuck):
             return failure.error
         if self.refreshable:
             return None
@@ -199,10 +271,31 @@ class Account:
         """Give what is known of refused credentials while their pause is not over."""
         return None if self.refusal is None or self.refusal.until.passed(now) else self.refusal
 
+    def refuse_logged_out(self, token: Token) -> None:
+        """Raise `ReauthenticationRequired` where *token* was logged out here."""
+        current = self.token is not None and self.token.generation == token.generation
+        if token.generation <= self.logged_out and not current:
+            message = "the token of this call was logged out meanwhile"
+            raise ReauthenticationRequired(message)
+
     def is_futile(self, rejected: Token, status: int, now: Moment) -> bool:
         """Tell whether a refusal of *rejected* with *status* is known not to be the token's fault (rule 12)."""
-        until, generation = self.futile.get(status, (float("-inf"), UNKNOWN))
-        return now.monotonic < until and rejected.generation <= generation
+        until, generation = self.futile.get(status, (ALWAYS, UNKNOWN))
+        return not until.passed(now) and rejected.generation <= generation
+
+    def stays_futile(self, renewed: Token) -> None:
+        """
+        Let what is known to be futile hold for *renewed*, which came for a refusal, too.
+
+        Else refusals with two statuses would undo each other's pauses: every renewal for one is news to the other.
+        """
+        for status, (until, generation) in self.futile.items():
+            self.futile[status] = until, max(generation, renewed.generation)
+
+    def renews_too_often(self, now: Moment, pause: float) -> bool:
+        """Tell whether refused tokens have brought `MOST_RENEWALS` within *pause*, so that none more is started now."""
+        often = len(self.renewals) == MOST_RENEWALS and now.monotonic < self.renewals[0] + pause
+        return often and self.flights.current is None
 
     def may_look(self, now: Moment) -> bool:
         """Tell whether the store may be read again while an error is latched, and take this turn."""
@@ -212,6 +305,7 @@ class Account:
         return due
 
 
+_inherited: Final[list[Account]] = []
 _Accounts = WeakValueDictionary[Hashable, Account]
 _accounts: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Accounts]] = WeakKeyDictionary()
 
@@ -221,7 +315,7 @@ def shared_account(
 ) -> Account:
     """Give the state for this account, these credentials, this store object and *loop*: rule 2."""
     of_loop = _accounts.setdefault(loop, WeakValueDictionary())
-    key = (id(store), name, _key(credentials))
+    key = (os.getpid(), id(store), name, _key(credentials))
     account = of_loop.get(key)
     if account is None:
         account = of_loop[key] = Account(loop, store)

@@ -77,7 +77,8 @@ async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Ma
     loop = asyncio.get_running_loop()
     began = account.person_since = loop.time()
     try:
-        reply = await Foreign(account).run(lambda: ask(challenge), _seconds_left(setup, challenge), person=True)
+        left = _seconds_left(setup, account, challenge)
+        reply = await Foreign(account).run(lambda: ask(challenge), left, person=True)
     except TimeoutError:
         reply = None
     finally:
@@ -90,7 +91,6 @@ async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Ma
     return reply.value
 
 
-def _seconds_left(setup: Setup, challenge: Challenge) -> float | None:
-    if challenge.expires_at is None:
-        return None
-    return max(0.0, (challenge.expires_at - setup.clock.now()).total_seconds())
+def _seconds_left(setup: Setup, account: Account, challenge: Challenge) -> float | None:
+    now = setup.moment()
+    return None if challenge.expires_at is None else account.end_of(challenge, now).left(now)

@@ -24,10 +24,15 @@ _SAFE: Final = frozenset({"GET", "HEAD"})
 
 @final
 class Exchange:
-    """Speak with the vendor within *deadline* seconds from now on, however many requests that takes."""
+    """
+    Speak with the vendor within *deadline* seconds from now on, however many requests that takes.
+
+    *only_asked* tells whether the last request was one that only asks, and so carried no password.
+    """
 
     def __init__(self, send: Send, deadline: float) -> None:
         self._send = send
+        self.only_asked = False
         self._started = asyncio.get_running_loop().time()
         self._deadline = deadline
 
@@ -39,7 +44,7 @@ class Exchange:
             RequestTimeout: The deadline passed; the request under way was aborted.
             VendorAuthError: What the flow or the sending raises.
         """
-        return await _Attempt(self._send).run(flow, self._started + self._deadline, self._deadline)
+        return await _Attempt(self._noting).run(flow, self._started + self._deadline, self._deadline)
 
     async def run_refresh(self, make: Callable[[], Flow[T]]) -> T:
         """
@@ -47,7 +52,7 @@ class Exchange:
 
         Nobody else can have the successor of that token, so sending it again is safe while the lock is held.
         """
-        attempt = _Attempt(self._send)
+        attempt = _Attempt(self._noting)
         share = self._deadline * FIRST_TRY
         try:
             return await attempt.run(make(), self._started + share, share)
@@ -55,6 +60,10 @@ class Exchange:
             if not attempt.answer_lost:
                 raise
         return await self.run(make())
+
+    async def _noting(self, request: Request) -> Response:
+        self.only_asked = request.method in _SAFE
+        return await self._send(request)
 
 
 @final

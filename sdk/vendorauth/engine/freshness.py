@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from math import inf
 from typing import Final, NamedTuple
 
@@ -32,6 +33,22 @@ class Moment(NamedTuple):
     def before(self, seconds: float) -> Moment:
         """Go back *seconds* on both clocks."""
         return Moment(self.wall - seconds, self.monotonic - seconds)
+
+    def after(self, seconds: float) -> Moment:
+        """Go on *seconds* on both clocks."""
+        return self.before(-seconds)
+
+    def left(self, now: Moment) -> float:
+        """Give the seconds from *now* until it is over by either clock; 0 when it is."""
+        return max(0.0, min(self.wall - now.wall, self.monotonic - now.monotonic))
+
+    def or_earlier(self, other: Moment) -> Moment:
+        """Give what is over as soon as this or *other* is."""
+        return Moment(min(self.wall, other.wall), min(self.monotonic, other.monotonic))
+
+    def when(self, time: datetime | None) -> Moment:
+        """Give the moment at which the wall clock will show *time*, as seen at this one; `NEVER` for ``None``."""
+        return NEVER if time is None else self.after(time.timestamp() - self.wall)
 
 
 NEVER: Final = Moment(inf, inf)

@@ -11,6 +11,7 @@ from typing import Final, final
 import attrs
 
 from vendorauth.engine.account import UNKNOWN, Account, Failure
+from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import pause_after
 from vendorauth.engine.setup import Setup
 from vendorauth.errors import AuthServiceUnavailable, StoreConflict, StoreError, StoreUnavailable
@@ -29,14 +30,15 @@ class Keeper:
     Keep what one renewal brought.
 
     *floor* is the highest generation that was seen, which the new token's is above; *reachable* turns false when the store is to be
-    left alone for the rest of this renewal.
+    left alone for the rest of this renewal. *since* is when the exchange began: what it brings is as old as that.
     """
 
     def __init__(self, setup: Setup, account: Account, replaces: Token | None = None, *, ahead: bool = False) -> None:
         self._setup = setup
         self._account = account
         self._ahead = ahead
-        self._began = setup.clock.monotonic()
+        self.since: Moment = setup.moment()
+        self._began = self.since.monotonic
         self.floor: int = replaces.generation if replaces else UNKNOWN
         self.reachable: bool = True
 
@@ -56,6 +58,7 @@ class Keeper:
         if current is not None and current.generation >= stored.generation:
             return current
         self._account.hold(stored, self._setup.life(stored), unsaved=False)
+        self._account.adopted = stored.generation
         # Whoever stored it may have logged in meanwhile; if not, the record in the store still tells of the refusal.
         self._account.refusal = None
         self._tell(stored, "store")
@@ -79,7 +82,7 @@ class Keeper:
             trouble = await self._save(token)
             unsaved = trouble is not None
         finally:
-            self._account.hold(token, self._setup.life(token), unsaved=unsaved)
+            self._account.hold(token, self._setup.life(token, self.since), unsaved=unsaved)
         if isinstance(trouble, StoreConflict):
             stored = await self._stored()
             if stored is not None and stored.generation > token.generation:
@@ -88,7 +91,7 @@ class Keeper:
                 token = attrs.evolve(token, generation=stored.generation + 1)
                 trouble = await self._save(token)
                 unsaved = trouble is not None
-                self._account.hold(token, self._setup.life(token), unsaved=unsaved)
+                self._account.hold(token, self._setup.life(token, self.since), unsaved=unsaved)
         self._watch_progress(token, previous, attempts)
         self._tell(token, how)
         if trouble is not None and unsaved:
@@ -122,15 +125,20 @@ class Keeper:
         return None
 
     def _watch_progress(self, token: Token, previous: Token | None, attempts: int) -> None:
-        """Bring a pause where a new token does not last longer than the one before: rule 7."""
+        """
+        Bring a pause where a new token does not last longer than the one before: rule 7.
+
+        Not where a clock was set, which says nothing about the vendor: back since the token before, or on meanwhile.
+        """
         now = self._setup.moment()
+        set_back = previous is not None and token.issued_at < previous.issued_at
         ends = (previous.expires_at if previous else None, token.expires_at)
         stuck = ends[0] is not None and ends[1] is not None and ends[1] <= ends[0]
-        if not stuck and not self._account.life.end.passed(now):
+        if (set_back or not stuck) and now.monotonic < self._account.life.end.monotonic:
             return
         error = AuthServiceUnavailable("the vendor's new token ends no later than the one before")
         pause = pause_after(attempts + 1, self._setup.policy.backoff, self._setup.draw())
-        self._account.fail(Failure(error, attempts + 1, now.monotonic + pause, stuck=True))
+        self._account.fail(Failure(error, attempts + 1, now.after(pause), stuck=True))
 
     def _tell(self, token: Token, how: How) -> None:
         seconds = self._setup.clock.monotonic() - self._began

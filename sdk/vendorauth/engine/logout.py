@@ -31,7 +31,7 @@ async def log_out(setup: Setup, account: Account) -> None:
         tokens = await _known_tokens(setup, account)
         account.logged_out = max([account.floor, account.logged_out, *(token.generation for token in tokens)])
         account.forget()
-        account.failure = account.challenge = None
+        account.failure = account.challenge = account.asked_for = None
         try:
             refused = await _revoke(setup, tokens)
         finally:

@@ -9,29 +9,39 @@ import secrets
 from typing import Final, final
 
 import attrs
-import msgspec
 
 from vendorauth._wire import structure
 from vendorauth.engine.account import UNKNOWN, Account, Refusal
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import next_cooldown
 from vendorauth.engine.setup import Setup
-from vendorauth.errors import InvalidCredentials, ProtocolError, StoreError
+from vendorauth.errors import AuthError, InvalidCredentials, ProtocolError, StoreError
 from vendorauth.events import LoginRefused
 from vendorauth.tokens import Credentials, Token
 
 SUFFIX: Final = "|refused"
 """What the record's account ends with."""
 
+_SKEW: Final = 1.0
+"""Seconds that a record may be of the future without a clock having been set back."""
+
+_LAST_SECOND: Final = 253_402_300_799.0
+"""The end of the year 9999 in seconds since the epoch; no clock of Python's shows a later one."""
+
 
 @attrs.frozen(kw_only=True)
 class _Record:
-    """The details of the stored record: hexadecimal salt and hash, *until* in seconds since the epoch, *pause*."""
+    """
+    The details of the stored record: hexadecimal salt and hash, *until* in seconds since the epoch, *pause*.
+
+    *seen*: when somebody first found it to be of the future, because a clock was set back; by their own clock.
+    """
 
     salt: str
     hash: str = attrs.field(repr=False)
     until: float
     pause: float
+    seen: float | None = None
 
 
 @final
@@ -50,6 +60,7 @@ class Refusals:
 
         Raises:
             InvalidCredentials: They were, and the pause is not over.
+            AuthError: Likewise, where the vendor had another reason.
         """
         here = self._account.refusal
         if here is not None and here.credentials != credentials:
@@ -62,15 +73,20 @@ class Refusals:
             self._account.refusal = here
             raise here.again(self._setup.moment())
 
-    async def note(self, credentials: Credentials | None, error: InvalidCredentials) -> None:
-        """Remember that *credentials* were refused just now: the first pause, or twice the one before."""
+    async def note(self, credentials: Credentials | None, error: AuthError) -> None:
+        """
+        Remember that *credentials* were refused just now: the first pause, or twice the one before.
+
+        A reason that is not theirs, such as a pool that is set up wrongly, is remembered here only: it must not keep
+        the restart after its repair from logging in.
+        """
         here = self._account.refusal
         stored = None if credentials is None else await self._load(credentials)
         earlier = [one.pause for one in (here, stored) if one is not None and one.credentials == credentials]
         pause = next_cooldown(max(earlier, default=None), self._setup.policy.denied_cooldown)
         until = self._setup.moment().wall + pause
         self._account.refusal = Refusal(error, credentials, self._later(pause), pause, until)
-        if credentials is not None:
+        if credentials is not None and isinstance(error, InvalidCredentials):
             await self._save(credentials, until, pause)
         self._setup.tell(LoginRefused(account=self._setup.flow.account, error=error, pause=pause))
 
@@ -84,7 +100,7 @@ class Refusals:
             return
 
     def _later(self, seconds: float) -> Moment:
-        return self._setup.moment().before(-seconds)
+        return self._setup.moment().after(seconds)
 
     async def _load(self, credentials: Credentials) -> Refusal | None:
         try:
@@ -97,16 +113,35 @@ class Refusals:
             record.hash.encode(), (await _digest(credentials, record.salt)).encode()
         ):
             return None
-        left = min(record.until - self._setup.moment().wall, record.pause)
+        left = min(await self._end_of(record) - self._setup.moment().wall, record.pause)
         error = InvalidCredentials("the vendor refused these credentials a while ago")
         return Refusal(error, credentials, self._later(left), record.pause, record.until)
 
+    async def _end_of(self, record: _Record) -> float:
+        """
+        Tell until when *record* counts.
+
+        One of the future counts from when it was first seen, not from the start of each process that sees it. Whoever
+        wrote it, with a clock that is ahead of ours, goes by the end that it names.
+        """
+        now = self._setup.moment().wall
+        if record.until - record.pause <= now + _SKEW:
+            return record.until
+        seen = record.seen
+        if seen is None or seen > now:
+            seen = now
+            await self._put(attrs.evolve(record, seen=seen))
+        return seen + record.pause
+
     async def _save(self, credentials: Credentials, until: float, pause: float) -> None:
         salt = secrets.token_hex(16)
+        await self._put(_Record(salt=salt, hash=await _digest(credentials, salt), until=until, pause=pause))
+
+    async def _put(self, record: _Record) -> None:
         now = self._setup.clock.now()
-        record = _Record(salt=salt, hash=await _digest(credentials, salt), until=until, pause=pause)
         generation = max(self._floor + 1, int(now.timestamp() * 1000))
-        token = Token(value="", issued_at=now, generation=generation, details=attrs.asdict(record))
+        details = {name: value for name, value in attrs.asdict(record).items() if value is not None}
+        token = Token(value="", issued_at=now, generation=generation, details=details)
         try:
             await self._vault.save(token, SUFFIX)
         except StoreError:
@@ -117,13 +152,17 @@ def _read(stored: Token | None) -> _Record | None:
     if stored is None:
         return None
     try:
-        return structure(dict(stored.details), _Record, "the record of a refused login")
+        record = structure(dict(stored.details), _Record, "the record of a refused login")
     except ProtocolError:
         return None
+    # A number may be of any size, or NaN in a store that keeps objects.
+    possible = all(0 <= number <= _LAST_SECOND for number in (record.until, record.pause, record.seen or 0.0))
+    return record if possible and record.salt.isascii() and record.hash.isascii() else None
 
 
 async def _digest(credentials: Credentials, salt: str) -> str:
-    parts = attrs.astuple(credentials)
+    # In ASCII, because half a character has no other encoding.
+    parts = ascii(attrs.astuple(credentials)).encode()
     # Slow on purpose, so that the record is no help in guessing the password; in a thread, because it is slow.
-    digest = await asyncio.to_thread(hashlib.scrypt, msgspec.json.encode(parts), salt=salt.encode(), n=2**14, r=8, p=1)
+    digest = await asyncio.to_thread(hashlib.scrypt, parts, salt=salt.encode(), n=2**14, r=8, p=1)
     return digest.hex()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from functools import partial
 from typing import TypeAlias, TypeVar, final
 
-from vendorauth.engine.account import Account
+from vendorauth.engine.account import Account, is_definite
 from vendorauth.engine.asking import ask_for_credentials, ask_person
 from vendorauth.engine.exchange import Exchange
+from vendorauth.engine.freshness import Moment
 from vendorauth.engine.keeping import Keeper
 from vendorauth.engine.refusals import Refusals
 from vendorauth.engine.setup import Setup
 from vendorauth.errors import (
+    AuthError,
     ChallengeRequired,
     InvalidCredentials,
     ReauthenticationRequired,
@@ -134,6 +137,12 @@ class Renewal:
         self._store_error = error
         self._keeper.reachable = isinstance(error, StoreUnreadable)
 
+    def _begin(self) -> datetime:
+        """Give the time at which an exchange begins, and note it on both clocks: its outcome counts from there."""
+        now = self._setup.clock.now()
+        self._keeper.since = Moment(now.timestamp(), self._setup.clock.monotonic())
+        return now
+
     def _is_news(self, stored: Token) -> bool:
         return self._replaces is None or stored.generation > self._replaces.generation
 
@@ -155,11 +164,14 @@ class Renewal:
             if token is not None:
                 return token
             await self._load()
-            if self._stored is None or self._stored.generation <= base.generation:
+            stored = self._stored
+            newer = stored is not None and stored.generation > base.generation
+            # An unknown refresh token is worth a try all the same: it may come from a clock that was set back.
+            if stored is None or not (newer or stored.refresh_token not in {None, *self._dead}):
                 return None
-            if self._setup.has_life(self._stored):
+            if newer and self._setup.has_life(stored):
                 return self._adopt()
-            base = self._stored
+            base = stored
         return None
 
     def _base(self) -> Token | None:
@@ -178,7 +190,7 @@ class Renewal:
 
     async def _refresh_with(self, base: Token) -> Token | None:
         def refresh() -> Flow[Token]:
-            return self._setup.flow.refresh(base, now=self._setup.clock.now())
+            return self._setup.flow.refresh(base, now=self._begin())
 
         try:
             spends = base.refresh_token is not None
@@ -193,6 +205,7 @@ class Renewal:
             raise
         kept = await self._keeper.keep(token, base, "refresh", spent=base.refresh_token)
         if not base.value:
+            self._account.prove(kept)
             await self._refusals.forget()
         return kept
 
@@ -218,29 +231,34 @@ class Renewal:
 
     async def _login_with(self, credentials: Credentials) -> Result:
         def login() -> Flow[Token | Challenge]:
-            return self._setup.flow.login(credentials, now=self._setup.clock.now())
+            return self._setup.flow.login(credentials, now=self._begin())
 
         if isinstance(credentials, RefreshTokenCredentials):
             result = await self._noting(self._exchange.run_refresh(login))
             return await self._take(result, "login", credentials.refresh_token)
-        return await self._take(await self._noting(self._exchange.run(login())), "login")
+        return await self._take(await self._noting(self._exchange.run(login()), password=True), "login")
 
     async def _answer_now(self, challenge: Challenge, answers: Mapping[str, str]) -> Result:
-        flow = self._setup.flow.answer(challenge, answers, now=self._setup.clock.now())
-        return await self._take(await self._noting(self._exchange.run(flow)), "answer")
+        flow = self._setup.flow.answer(challenge, answers, now=self._begin())
+        return await self._take(await self._noting(self._exchange.run(flow), password=True), "answer")
 
     async def _take(self, result: Token | Challenge, how: How, spent: str | None = None) -> Token | Challenge:
         if isinstance(result, Challenge):
+            self._account.asked_for = result, self._keeper.since.when(result.expires_at)
             return result
         token = await self._keeper.keep(result, self._account.token, how, spent=spent)
         if result.value:
             await self._refusals.forget()
         return token
 
-    async def _noting(self, exchange: Awaitable[T]) -> T:
+    async def _noting(self, exchange: Awaitable[T], *, password: bool = False) -> T:
+        """Remember a refusal; after a *password* whatever is definite: vendors count it, and may lock the account."""
         try:
             return await exchange
-        except InvalidCredentials as error:
+        except AuthError as error:
+            said_no = password and is_definite(error) and not self._exchange.only_asked
+            if not (isinstance(error, InvalidCredentials) or said_no):
+                raise
             refused = error
         await self._refusals.note(self._credentials_at_hand, refused)
         raise refused

@@ -43,9 +43,9 @@ class Setup:
         """Read both clocks."""
         return moment(self.clock)
 
-    def life(self, token: Token) -> Life:
-        """Work out *token*'s life from now on, with the start of its background renewal drawn."""
-        return life_of(token, self.policy, self.moment(), self.draw())
+    def life(self, token: Token, since: Moment | None = None) -> Life:
+        """Work out *token*'s life from *since* (now) on, with the start of its background renewal drawn."""
+        return life_of(token, self.policy, self.moment() if since is None else since, self.draw())
 
     def has_life(self, token: Token, *, ahead: bool = False) -> bool:
         """Tell whether *token* has more life than the leeway; with *ahead*, whether no renewal is due at all."""

@@ -10,7 +10,8 @@ from typing import Any, Final, final
 
 import attrs
 
-from vendorauth.errors import AuthServiceUnavailable, ProtocolError, VendorAuthError
+from vendorauth._tracebacks import cut, place_of
+from vendorauth.errors import AuthServiceUnavailable, ProtocolError, VendorAuthError, own_copy
 from vendorauth.tokens import Token
 
 Work = Coroutine[Any, Any, Token | None]
@@ -34,6 +35,13 @@ class Outcome:
 
     token: Token | None = None
     error: VendorAuthError | None = None
+
+    def result(self) -> Token:
+        """Give the token, or raise the error: a copy, for this caller alone."""
+        if self.error is not None:
+            raise own_copy(self.error)
+        assert self.token is not None
+        return self.token
 
 
 @final
@@ -101,16 +109,7 @@ def _outcome(task: asyncio.Task[Token | None]) -> Outcome:
     if error is None:
         return Outcome(token=task.result())
     if isinstance(error, VendorAuthError):
+        cut(error)
         return Outcome(error=error)
     # A vendor's flow or a user's transport has a bug. Its text may hold what the vendor sent, so only its place is told.
-    return Outcome(error=ProtocolError(f"{type(error).__name__} in {_place(error)}"))
-
-
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return "an unknown place"
-    code = trace.tb_frame.f_code
-    return f"{code.co_name}, {code.co_filename}:{trace.tb_lineno}"
+    return Outcome(error=ProtocolError(f"{type(error).__name__} in {place_of(error)}"))

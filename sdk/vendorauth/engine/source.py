@@ -6,15 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import partial
-from typing import Final, Self, final
+from typing import Final, NoReturn, Self, final
 
-from vendorauth.engine.account import Account, Failure, shared_account
+from vendorauth._tracebacks import discreet, discreetly_awaited
+from vendorauth.engine.account import Account, Failure, is_definite, shared_account
 from vendorauth.engine.arguments import check_arguments
 from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.exchange import Send
 from vendorauth.engine.foreign import refuse_from_inside
-from vendorauth.engine.freshness import NEVER, Moment
 from vendorauth.engine.keeping import keep_saving, last_save
 from vendorauth.engine.logout import log_out
 from vendorauth.engine.pauses import pause_for
@@ -23,6 +22,7 @@ from vendorauth.engine.renewal import Renewal
 from vendorauth.engine.setup import OnChallenge, OnEvent, Setup
 from vendorauth.engine.single_flight import Flight, Kind, Outcome, Work
 from vendorauth.engine.status import SourceStatus, status_of
+from vendorauth.engine.trial import Trial
 from vendorauth.engine.vault import Vault
 from vendorauth.errors import (
     ChallengeRequired,
@@ -33,7 +33,7 @@ from vendorauth.errors import (
     VendorAuthError,
     own_copy,
 )
-from vendorauth.events import RenewalFailed, TokenEvent
+from vendorauth.events import RenewalFailed, TokenEvent, detached
 from vendorauth.flows import LoginFlow
 from vendorauth.messages import Response
 from vendorauth.stores import TokenStore
@@ -44,6 +44,7 @@ LOOK_WITHIN: Final = 2.0
 
 
 @final
+@discreet
 class TokenSource:
     """
     Keep one account's token fresh for one event loop.
@@ -90,6 +91,10 @@ class TokenSource:
     def __repr__(self) -> str:
         return f"<TokenSource of {self.flow.account}: {self.status().state}>"
 
+    def __reduce__(self) -> NoReturn:
+        message = "a TokenSource can't be pickled or copied: it belongs to one process and event loop; make one there"
+        raise TypeError(message)
+
     async def __aenter__(self) -> Self:
         """Open it, again where it was closed."""
         self._closed = False
@@ -130,8 +135,8 @@ class TokenSource:
     async def _token(self) -> Token:
         account = self._here()
         token, now = account.token, self._setup.moment()
-        if token is None or account.life.stale.passed(now):
-            return await self._obtain(account, token, refused=False)
+        if token is None or account.doubted or account.life.stale.passed(now):
+            return await self._obtain(account, token, refused=account.doubted)
         if account.may_go_ahead(now):
             self._start(account, Kind.AHEAD, Renewal(self._setup, account, replaces=token, ahead=True).renew)
         account.calm_down(now)
@@ -147,17 +152,34 @@ class TokenSource:
             ReauthenticationRequired: Somebody logged out meanwhile; or as in `token`, which has the other errors.
         """
         account = self._here()
-        _refuse_logged_out(account, rejected)
+        account.refuse_logged_out(rejected)
         current, now = account.token, self._setup.moment()
-        if current is not None and current.is_newer_than(rejected):
-            return account.alive(now) or await self._obtain(account, current, refused=True)
-        if account.is_futile(rejected, status, now):
+        newer = current if current is not None and current.is_newer_than(rejected) else None
+        if newer is not None and account.alive(now) is not None and not account.doubted:
+            return newer
+        if account.is_futile(rejected, status, now) or account.renews_too_often(now, self._setup.policy.futile_pause):
             return rejected
-        return await self._obtain(account, rejected, refused=True)
+        account.doubt(rejected, status)
+        token = await self._obtain(account, newer or rejected, refused=True)
+        account.stays_futile(token)
+        return token
+
+    @property
+    def trial(self) -> Trial | None:
+        """What the next request has to wait for while the token consists of credentials that were never accepted."""
+        return self._account.trial
+
+    def accepted(self, token: Token) -> None:
+        """Note that the API has accepted *token*: it is on trial no more."""
+        self._account.prove(token)
+
+    def is_adopted(self, token: Token) -> bool:
+        """Tell whether *token* came from the store, as a sibling had left it: when it is refused, a renewal may help."""
+        return token.generation == self._account.adopted
 
     def replay_refused(self, token: Token, status: int) -> None:
         """Note that a renewed *token* was refused with *status* too: for a while, renewing is futile (rule 12)."""
-        until = self._monotonic() + self._setup.policy.futile_pause
+        until = self._setup.moment().after(self._setup.policy.futile_pause)
         self._account.futile[status] = until, token.generation
 
     async def login(self) -> Token:
@@ -175,8 +197,9 @@ class TokenSource:
         if flight is None:
             account.challenge = None
             flight = self._start(account, Kind.LOGIN, Renewal(self._setup, account).login)
-        return _token_of(await flight.outcome())
+        return (await flight.outcome()).result()
 
+    @discreetly_awaited
     async def answer(self, challenge: Challenge, answers: Mapping[str, str]) -> Token:
         """
         Answer *challenge* with *answers* by its fields.
@@ -191,9 +214,8 @@ class TokenSource:
             message = "this challenge belongs to another account"
             raise ConfigurationError(message)
         await self._idle(account)
-        flight = self._start(account, Kind.ANSWER, partial(Renewal(self._setup, account).answer, challenge, answers))
-        del answers  # they are secrets, which no traceback of this frame is to show
-        return _token_of(await flight.outcome())
+        flight = self._start(account, Kind.ANSWER, lambda: Renewal(self._setup, account).answer(challenge, answers))
+        return (await flight.outcome()).result()
 
     async def logout(self) -> None:
         """
@@ -216,7 +238,7 @@ class TokenSource:
         if current is None or current.generation != token.generation:
             return
         rolled = self.flow.absorb(current, response, now=self._setup.clock.now())
-        if rolled is not current:
+        if rolled is not current and account.belongs_to(asyncio.get_running_loop()):
             account.roll(rolled, self._setup.life(rolled))
 
     def peek(self) -> Token | None:
@@ -230,7 +252,7 @@ class TokenSource:
     def report(self, event: TokenEvent) -> None:
         """Tell *event* to ``on_event``, once the loop comes round: a hook that raises hurts nothing."""
         if self._on_event is not None:
-            asyncio.get_running_loop().call_soon(self._on_event, event)
+            asyncio.get_running_loop().call_soon(self._on_event, detached(event))
 
     @property
     def person_seconds(self) -> float:
@@ -275,17 +297,14 @@ class TokenSource:
     def _attached(self) -> Account:
         """Give the account in the running event loop."""
         loop, old = asyncio.get_running_loop(), self._account
-        if old.loop is loop:
+        if old.belongs_to(loop):
             return old
-        if old.loop is not None and not old.loop.is_closed():
-            message = "this token source belongs to another event loop, which still lives: make one for each loop"
-            raise RuntimeError(message)
         account = shared_account(loop, self._setup.vault.store, self.flow.account, self._setup.credentials)
         account.sources.add(self)
         account.logged_out = max(account.logged_out, old.logged_out)
         account.floor = max(account.floor, old.floor)
         if old.token is not None and old.unsaved and account.token is None:
-            account.hold(old.token, self._setup.life(old.token), unsaved=True)
+            account.hold(old.token, old.life, unsaved=True)
             keep_saving(self._setup, account)
         self._account = account
         self._person_before = account.waited_for_person()
@@ -307,7 +326,7 @@ class TokenSource:
             if current is not None and (replaced is None or current.is_newer_than(replaced)):
                 return current
             if refused and replaced is not None:
-                _refuse_logged_out(account, replaced)
+                account.refuse_logged_out(replaced)
             flight = account.flights.current
             if flight is None:
                 may_ask = callable(self._setup.credentials)
@@ -316,6 +335,8 @@ class TokenSource:
                     if self._living(account, error, refused=refused) is None and await self._look(account, replaced):
                         continue
                     return self._last_resort(account, error, refused=refused)
+                if refused:
+                    account.renewals.append(self._monotonic())
                 flight = self._start(account, Kind.RENEWAL, Renewal(self._setup, account, replaces=replaced).renew)
             outcome = await flight.outcome()
             if outcome.error is not None and self._is_final(account, flight, outcome.error):
@@ -360,32 +381,15 @@ class TokenSource:
         pause = 0.0
         if isinstance(error, ChallengeRequired):
             account.challenge = error
-            account.challenge_until = self._end_of(error.challenge, now)
-        elif isinstance(error, InvalidCredentials) and (refusal := account.refused(now)) is not None:
+            account.challenge_until = account.end_of(error.challenge, now)
+        elif (refusal := account.refused(now)) is not None and (
+            isinstance(error, InvalidCredentials) or (is_definite(error) and not account.refreshable)
+        ):
             pause = refusal.pause
         elif kind is not Kind.ANSWER and not (
             kind is Kind.AHEAD and not account.refreshable and self._setup.can_log_in
         ):
             attempt = account.attempts + 1
             pause = pause_for(error, attempt, self._setup.policy.backoff, self._setup.draw())
-            account.fail(Failure(error, attempt, now.monotonic + pause))
+            account.fail(Failure(error, attempt, now.after(pause)))
         self.report(RenewalFailed(account=self.flow.account, error=error, pause=pause, ahead=kind is Kind.AHEAD))
-
-    def _end_of(self, challenge: Challenge, now: Moment) -> Moment:
-        if challenge.expires_at is None:
-            return NEVER
-        return now.before(-(challenge.expires_at - self._setup.clock.now()).total_seconds())
-
-
-def _token_of(outcome: Outcome) -> Token:
-    if outcome.error is not None:
-        raise own_copy(outcome.error)
-    assert outcome.token is not None
-    return outcome.token
-
-
-def _refuse_logged_out(account: Account, token: Token) -> None:
-    current = account.token is not None and account.token.generation == token.generation
-    if token.generation <= account.logged_out and not current:
-        message = "the token of this call was logged out meanwhile"
-        raise ReauthenticationRequired(message)

@@ -55,11 +55,11 @@ def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
 
 def _retry_in(account: Account, error: VendorAuthError, now: Moment) -> float | None:
     if account.failure is not None and error is account.failure.error:
-        return account.failure.next_try - now.monotonic
+        return account.failure.next_try.left(now)
     until = account.challenge_until if error is account.challenge else None
     if account.refusal is not None and until is None:
         return account.refusal.left(now)
-    return None if until is None or until == NEVER else max(0.0, until.wall - now.wall)
+    return None if until is None or until == NEVER else until.left(now)
 
 
 def _state(account: Account, now: Moment) -> State:

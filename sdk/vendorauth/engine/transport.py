@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final, final
 
 import aiohttp
@@ -49,19 +50,20 @@ class Transport:
                 request.method, request.url, request.headers, request.body or None, skip=("Content-Type",)
             )
             async with answer:
-                return Response(answer.status, answer.headers, await _body(answer, label))
+                return Response(answer.status, answer.headers, await body_of(answer, _read(answer, label)))
         except (aiohttp.ClientError, OSError) as error:
             trouble = translated(error, label)
         raise trouble
 
 
-async def _body(answer: aiohttp.ClientResponse, label: str) -> bytes:
+async def body_of(answer: aiohttp.ClientResponse, reading: Awaitable[bytes]) -> bytes:
+    """Give what *reading* gives; of a refusal whose body is cut or garbled, status and headers tell enough."""
     try:
-        return await _read(answer, label)
+        return await reading
     except aiohttp.ClientError:
         if answer.ok:
             raise
-        return b""  # a refusal's status and headers tell enough
+        return b""
 
 
 async def _read(answer: aiohttp.ClientResponse, label: str) -> bytes:

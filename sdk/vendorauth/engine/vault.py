@@ -87,7 +87,8 @@ class Vault:
             trouble = StoreUnavailable(f"the token store's {operation} failed: {type(error).__name__}")
             trouble.__cause__ = error
         finally:
-            listener.reset(heard)
+            with suppress(ValueError):  # collected after its loop was closed, outside its own context
+                listener.reset(heard)
         if not isinstance(trouble, StoreConflict):
             self._report(operation, trouble)
         raise trouble

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal, Self, Unpack, final
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from yarl import URL
 
 from vendorauth._accounts import account_name
 from vendorauth._environment import credentials_from, optional, required
+from vendorauth._tracebacks import discreet
 from vendorauth._urls import checked_base_url
 from vendorauth._wire import structure
 from vendorauth.client import ClientOptions, JsonClient, PlainJson
@@ -35,6 +37,7 @@ class ProGloveOptions(ClientOptions, total=False):
 
 
 @final
+@discreet
 class ProGloveClient(JsonClient):
     """
     Talk to ProGlove INSIGHT, as one user of one customer.
@@ -108,8 +111,8 @@ class ProGloveClient(JsonClient):
         A page is asked for when the one before has been gone through.
         """
         async for page in self._pages(f"/{CUSTOMER}/devices", {}):
-            for item in page.items:
-                yield structure(item, Device, "a device")
+            for device in map(_device, page.items):
+                yield device
 
     async def events(self, *, start: datetime | None = None, end: datetime | None = None) -> AsyncIterator[Event]:
         """
@@ -123,8 +126,8 @@ class ProGloveClient(JsonClient):
         params = {"start_time_millis": _milliseconds("start", start), "end_time_millis": _milliseconds("end", end)}
         given = {name: value for name, value in params.items() if value is not None}
         async for page in self._pages(f"/{CUSTOMER}/events", given):
-            for item in page.items:
-                yield event_from(item, "an event")
+            for event in map(_event, page.items):
+                yield event
 
     async def _pages(self, path: str, params: Mapping[str, str | int]) -> AsyncIterator[Page]:
         """Follow the pages of a list by their tokens, always with the same path and parameters, until one repeats."""
@@ -141,6 +144,10 @@ class ProGloveClient(JsonClient):
 
     def _url(self, path: str) -> URL:
         return super()._url(str(path).replace(CUSTOMER, self._customer))
+
+
+_device: Final = partial(structure, shape=Device, subject="a device")
+_event: Final = partial(event_from, subject="an event")
 
 
 def _check_customer(customer_id: Any) -> None:

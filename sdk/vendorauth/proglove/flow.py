@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal, final, get_args
-from urllib.parse import quote
 
 import attrs
 from yarl import URL
 
+from vendorauth._urls import quoted
 from vendorauth._wire import read, structure
 from vendorauth.cognito.challenges import challenge_from, check_answers, username_for
 from vendorauth.cognito.endpoints import host_suffix, login_url
@@ -44,10 +44,10 @@ class _Memory:
 
     auth_information: AuthInformation | None = None
     username: str | None = None
-    device_key: str | None = None
-    device_group_key: str | None = None
-    challenge_session: str | None = None
-    challenge_parameters: JSON = None
+    device_key: str | None = attrs.field(default=None, repr=False)
+    device_group_key: str | None = attrs.field(default=None, repr=False)
+    challenge_session: str | None = attrs.field(default=None, repr=False)
+    challenge_parameters: JSON = attrs.field(default=None, repr=False)
 
     @classmethod
     def of(cls, details: Mapping[str, JSON]) -> _Memory:
@@ -59,7 +59,8 @@ class _Memory:
 
     def to_json(self) -> dict[str, JSON]:
         """Write down what is known."""
-        return attrs.asdict(self, filter=lambda _, value: value is not None)
+        known = _known(self)
+        return known if self.auth_information is None else {**known, "auth_information": _known(self.auth_information)}
 
     def after(self, result: AuthenticationResult) -> _Memory:
         """Add the device that *result* names; a pool names it once, at the login that it first sees."""
@@ -102,7 +103,8 @@ class ProGloveFlow(BaseLoginFlow):
             message = "authorization_scheme must be one word of printable ASCII"
             raise ConfigurationError(message)
         self._base_url = URL(str(base_url).rstrip("/"))
-        self._information_url = URL(f"{self._base_url}/auth-information?id={_quoted(customer_id)}", encoded=True)
+        customer = quoted(customer_id, "customer_id")
+        self._information_url = URL(f"{self._base_url}/auth-information?id={customer}", encoded=True)
         self._account = account
         self._token_kind: TokenKind = token_kind
         self._scheme = authorization_scheme
@@ -286,6 +288,11 @@ class ProGloveFlow(BaseLoginFlow):
         return AppClient(url, information.user_pool_client_id)
 
 
+def _known(shape: attrs.AttrsInstance) -> dict[str, JSON]:
+    # Not recursive: it would follow the vendor's JSON down, and Python's stack may end before that does.
+    return attrs.asdict(shape, recurse=False, filter=lambda _, value: value is not None)
+
+
 def _unavailable(response: Response, label: str) -> VendorAuthError:
     """Say what it means that there is no auth-information; the vendor documents only 400, "malformed request"."""
     status = response.status
@@ -308,14 +315,3 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         message = f"{name} must be one of {', '.join(choices)}"
         raise ConfigurationError(message)
-
-
-def _quoted(customer_id: str) -> str:
-    if not customer_id.strip():
-        message = "customer_id is empty"
-        raise ConfigurationError(message)
-    try:
-        return quote(customer_id, safe="")
-    except UnicodeEncodeError:
-        message = "customer_id holds half a character, which no URL can carry"
-    raise ConfigurationError(message)

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 import attrs
 
+from vendorauth._tracebacks import discreetly
 from vendorauth._wire import Resource, structure, wire
 from vendorauth.cognito.shapes import AuthenticationResult
 from vendorauth.tokens import JSON
@@ -197,6 +198,7 @@ class UnknownEvent(Event):
 _EVENTS: Final[Mapping[str | None, type[Event]]] = {"scan": ScanEvent, "telemetry": TelemetryEvent}
 
 
+@discreetly
 def event_from(value: JSON, subject: str) -> Event:
     """
     Make of *value* the event that its ``type`` says; *subject* begins the error's sentence.
@@ -224,9 +226,9 @@ class Page(Resource):
     *metadata* says what the list is: ``description``, ``size``, ``filters``.
     """
 
-    items: tuple[JSON, ...]
+    items: tuple[JSON, ...] = attrs.field(repr=False)
     links: Links | None = None
-    metadata: JSON = None
+    metadata: JSON = attrs.field(default=None, repr=False)
 
     @property
     def next_page(self) -> Mapping[str, str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any, Self, TypeVar, Unpack, final, overload
-from urllib.parse import quote
 
 from yarl import URL
 
 from vendorauth._accounts import account_name
 from vendorauth._calls import ReadOptions, WriteOptions
 from vendorauth._environment import required
-from vendorauth._urls import checked_base_url
+from vendorauth._tracebacks import discreet
+from vendorauth._urls import checked_base_url, quoted
 from vendorauth.client import BaseClient, ClientOptions
 from vendorauth.engine.clock import Clock
 from vendorauth.errors import ApiError
@@ -45,7 +45,7 @@ class EnvelopeClient(BaseClient):
         Raises:
             ProtocolError: The answer is no envelope, or its result not of this model.
         """
-        return _envelope(await self.request("GET", path, **options), model)
+        return _envelope(await self._request("GET", path, options), model)
 
     @overload
     async def post(
@@ -57,7 +57,7 @@ class EnvelopeClient(BaseClient):
         self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]
     ) -> ProtogridResponse[Any]:
         """POST *json* or *data* to *path*; otherwise as `get`."""
-        return _envelope(await self.request("POST", path, **options), model)
+        return _envelope(await self._request("POST", path, options), model)
 
     @overload
     async def put(
@@ -69,7 +69,7 @@ class EnvelopeClient(BaseClient):
         self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]
     ) -> ProtogridResponse[Any]:
         """PUT *json* or *data* to *path*; otherwise as `get`."""
-        return _envelope(await self.request("PUT", path, **options), model)
+        return _envelope(await self._request("PUT", path, options), model)
 
     @overload
     async def patch(
@@ -81,7 +81,7 @@ class EnvelopeClient(BaseClient):
         self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]
     ) -> ProtogridResponse[Any]:
         """PATCH *path* with *json* or *data*; otherwise as `get`."""
-        return _envelope(await self.request("PATCH", path, **options), model)
+        return _envelope(await self._request("PATCH", path, options), model)
 
     @overload
     async def delete(
@@ -93,7 +93,7 @@ class EnvelopeClient(BaseClient):
         self, path: str, *, model: type[Any] | None = None, **options: Unpack[WriteOptions]
     ) -> ProtogridResponse[Any]:
         """DELETE *path*; otherwise as `get`."""
-        return _envelope(await self.request("DELETE", path, **options), model)
+        return _envelope(await self._request("DELETE", path, options), model)
 
 
 class ProtogridOptions(ClientOptions, total=False):
@@ -107,6 +107,7 @@ class ProtogridOptions(ClientOptions, total=False):
 
 
 @final
+@discreet
 class ProtogridClient(EnvelopeClient):
     """
     Talk to one Protogrid environment, as one user.
@@ -164,8 +165,15 @@ class ProtogridClient(EnvelopeClient):
         return (await self.get("/api/v2/apps", model=list[App])).result
 
     async def app(self, app_id: str) -> App:
-        """Give one app by its id, or on older servers its ``url_name`` (Protogrid wiki, API Endpoints)."""
-        return (await self.get(f"/api/v2/apps/{quote(app_id, safe='')}", model=App)).result
+        """
+        Give one app by its id, or on older servers its ``url_name`` (Protogrid wiki, API Endpoints).
+
+        Raises what `get` does.
+
+        Raises:
+            ConfigurationError: *app_id* is empty, or can't be part of a path.
+        """
+        return (await self.get(f"/api/v2/apps/{quoted(app_id, 'app_id')}", model=App)).result
 
 
 @final

@@ -65,18 +65,18 @@ class ProtogridResponse(Generic[T]):
     """
     Be an answer of the JSON API, whole.
 
-    *errors* is empty on success. *environment_version* is the server's version (``"1.4.10"``), ``None`` where the
+    *result* is not in ``repr``. *errors* is empty on success. *environment_version* is the server's version (``"1.4.10"``), ``None`` where the
     answer does not tell it. Source: Protogrid wiki, API Endpoints.
     """
 
-    result: T
+    result: T = attrs.field(repr=False)
     errors: tuple[ProtogridErrorItem, ...] = ()
     environment_version: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class _Envelope:
-    result: Any = None
+    result: Any = attrs.field(default=None, repr=False)
     environment_version: str | None = wire(_VERSION, default=None)
 
 

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final, TypeVar, final
 
+from vendorauth._tracebacks import cut_noting
+
 T = TypeVar("T")
 
 _THREADS: Final = 4
@@ -55,7 +57,11 @@ class Threads:
             submitted.cancel()
             await _settle(future)
             raise
-        return future.result()
+        try:
+            return future.result()
+        except BaseException as error:
+            cut_noting(error)
+            raise
 
 
 async def _settle(future: asyncio.Future[T]) -> None:

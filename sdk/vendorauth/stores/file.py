@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar, final
+from weakref import WeakValueDictionary
 
 from filelock import AsyncFileLock, Timeout
 
@@ -26,6 +27,14 @@ T = TypeVar("T")
 _SAVE_SECONDS: Final = 5.0
 _PAUSES: Final = (0.005, 0.1)
 _GROWTH: Final = 1.5
+
+
+class _Held:
+    """A lock that is held, and the event loop that holds it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lock: AsyncFileLock) -> None:
+        self.loop: Final = loop
+        self.lock: Final = lock
 
 
 @final
@@ -51,6 +60,11 @@ class FileTokenStore:
         self._directory = _absolute(directory)
         self._lock_timeout = lock_timeout
         self._threads = Threads()
+        self._held = WeakValueDictionary[Path, _Held]()
+
+    def __reduce__(self) -> tuple[Callable[[Path], FileTokenStore], tuple[Path]]:
+        # A copy, or a pickle, holds no lock and has no threads yet.
+        return partial(FileTokenStore, lock_timeout=self._lock_timeout), (self._directory,)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self._directory)!r}, lock_timeout={self._lock_timeout:g})"
@@ -103,7 +117,7 @@ class FileTokenStore:
         """
         Hold *account*'s lock, exclusively among all tasks and processes that share the directory.
 
-        It ends with its process. Cancelling the wait takes nothing.
+        It ends with its process. Cancelling the wait takes nothing. What a closed event loop left behind is free again.
 
         Raises:
             StoreLockTimeout: Somebody else held it for *lock_timeout* seconds.
@@ -113,12 +127,22 @@ class FileTokenStore:
         await self._run(file.prepare)
         # A new one for each call, because two tasks exclude each other only by two.
         lock = AsyncFileLock(file.lock, mode=FILE_MODE, fallback_to_soft=False, executor=self._threads.pool())
+        await self._free_from_dead_loop(file.lock)
         await self._until_taken(partial(lock.acquire, blocking=False), self._lock_timeout, file.lock)
+        held = self._held[file.lock] = _Held(asyncio.get_running_loop(), lock)
         try:
             yield
         finally:
+            del held
             with self._trouble():
                 await lock.release()
+
+    async def _free_from_dead_loop(self, path: Path) -> None:
+        """Release what a task of a closed loop holds: it will never come to it, and lives until it is collected."""
+        held = self._held.get(path)
+        if held is not None and held.loop.is_closed():
+            with self._trouble():
+                await held.lock.release()
 
     def _file(self, account: str) -> RecordFile:
         return RecordFile(self._directory, stored_name(account))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Final, TypeAlias, final
+from contextlib import asynccontextmanager, suppress
+from typing import Final, NoReturn, TypeAlias, final
+from weakref import WeakSet
 
 from vendorauth.errors import StoreConflict
 from vendorauth.tokens import Token
@@ -31,11 +33,16 @@ class MemoryTokenStore:
     Keep tokens in this process only.
 
     One store serves any number of event loops, after one another or in several threads. A lock that a closed event
-    loop left behind is free again. Nothing here blocks, and nothing raises but `save`.
+    loop left behind is free again. A forked child begins with a copy of the tokens and with all locks free. Nothing
+    here blocks, and nothing raises but `save`.
     """
 
     def __init__(self) -> None:
         self._tokens: dict[str, Token] = {}
+        self._free_locks()
+        _stores.add(self)
+
+    def _free_locks(self) -> None:
         self._turns: dict[Loop, dict[str, _Turn]] = {}
         self._holders: dict[str, Loop] = {}
         # For threads; held for a few instructions only, never across an await.
@@ -43,6 +50,10 @@ class MemoryTokenStore:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+    def __reduce__(self) -> NoReturn:
+        message = "a MemoryTokenStore can't be pickled or copied: its tokens are this process's; to share them, make one of files"
+        raise TypeError(message)
 
     async def load(self, account: str) -> Token | None:
         """Give what is stored for *account*, or ``None``."""
@@ -124,3 +135,16 @@ class MemoryTokenStore:
     def _prune(self) -> None:
         self._turns = {loop: turns for loop, turns in self._turns.items() if not loop.is_closed()}
         self._holders = {account: loop for account, loop in self._holders.items() if not loop.is_closed()}
+
+
+_stores: Final[WeakSet[MemoryTokenStore]] = WeakSet()
+
+
+def _after_fork() -> None:
+    """Free all locks in a child: whoever held them is in the parent, and would never give them back here."""
+    for store in _stores:
+        store._free_locks()  # noqa: SLF001  of this module
+
+
+with suppress(AttributeError):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -174,8 +174,8 @@ class LoopbackServer(abc.ABC):
         """
         Close the connection instead of answering the next *n* requests of the kind *on* (``None``: any).
 
-        They are processed wholly before (a refresh token is spent), unless *processed* is false. aiohttp's client
-        itself repeats a GET whose reused connection closes: lose two then, or use a fresh connection.
+        They are processed wholly before (a refresh token is spent), unless *processed* is false. A client of
+        aiohttp's own sends a GET, PUT or DELETE once more by itself then: lose two. Those of this package do not.
         """
         self._faults.append(Fault(on=on, left=n, processed=processed))
 

@@ -1,0 +1,126 @@
+"""
+Write the tables of the documentation that are made of the tests.
+
+It needs neither the tests' dependencies nor this package: tests are read, not imported, and the lists beside them import
+nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+TESTS: Final = Path(__file__).resolve().parent.parent / "tests"
+
+_NUMBERED: Final = re.compile(r"Pitfalls? (?P<numbers>[1-9]\d?(, (rule )?[1-9]\d?)*): (?P<promise>\S.*)", re.ASCII)
+_ANY: Final = re.compile(r"pitfalls?\b", re.IGNORECASE)
+_CODE: Final = re.compile(r"(`+[^`]+`+)")
+_MARKUP: Final = re.compile(r"([\\<\[{_])")
+_SITE: Final = "https://github.com"
+
+
+class Proof(NamedTuple):
+    """Be one test: the *numbers* of the pitfalls that it guards against, its *promise* in words, its *name*."""
+
+    numbers: tuple[int, ...]
+    promise: str
+    name: str
+
+
+def proofs(tests: Path = TESTS) -> list[Proof]:
+    """
+    Find the tests whose docstrings begin with ``Pitfall N:``, in the order of the files and of the lines in them.
+
+    ``Pitfalls N, M:`` and ``Pitfall N, rule R:`` will do as well.
+
+    Raises:
+        ValueError: A docstring begins with the word and goes on otherwise, or is no test's.
+    """
+    return [proof for path in sorted(tests.glob("**/*.py")) for proof in _proofs_in(path)]
+
+
+def pitfalls() -> str:
+    """Write, as Markdown, what went wrong elsewhere, and what this project's tests promise about it."""
+    known = runpy.run_path(str(TESTS / "_pitfall_list.py"))
+    proven: dict[int, list[Proof]] = {}
+    for proof in proofs():
+        for number in proof.numbers:
+            proven.setdefault(number, []).append(proof)
+    parts: list[str] = []
+    for title, numbers in known["GROUPS"].items():
+        parts.append(f"## {title}")
+        parts += [_entry(number, known["PITFALLS"][number], proven[number]) for number in numbers if number in proven]
+    if known["CANNOT_OCCUR"]:
+        parts.append("## What can't occur here")
+        parts += [
+            f"{_heading(number, known['PITFALLS'][number])}\n\n- {_text(reason)}"
+            for number, reason in sorted(known["CANNOT_OCCUR"].items())
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def faults() -> str:
+    """Write, as Markdown, what becomes of each request when a server or the network misbehaves."""
+    text: str = runpy.run_path(str(TESTS / "_fault_table.py"))["table"]()
+    return text
+
+
+TABLES: Final[list[tuple[str, Callable[[], str]]]] = [("pitfalls", pitfalls), ("faults", faults)]
+"""What is written: the name of the file, without ``.md``, and what gives its text."""
+
+
+def write_tables(folder: Path, tables: Sequence[tuple[str, Callable[[], str]]] = TABLES) -> None:
+    """Write *tables* into *folder*, which is made; a file that would not change is left alone, for Sphinx's sake."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text_of in tables:
+        path, text = folder / f"{name}.md", text_of()
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def _proofs_in(path: Path) -> Iterator[Proof]:
+    text = path.read_text("utf-8")
+    if not _ANY.search(text):
+        return
+    for node in ast.walk(ast.parse(text, str(path))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            said = " ".join((ast.get_docstring(node) or "").split())
+            if _ANY.match(said):
+                yield _proof(said, node.name, path)
+
+
+def _proof(said: str, name: str, path: Path) -> Proof:
+    found = _NUMBERED.fullmatch(said)
+    if found is None or not name.startswith("test_"):
+        message = f"{path.name}: the docstring of {name} must be a test's and begin with 'Pitfall N: '"
+        raise ValueError(message)
+    numbers = tuple(int(one) for one in found["numbers"].split(", ") if one.isdecimal())
+    promise = found["promise"]
+    return Proof(numbers, promise[0].upper() + promise[1:], f"{path.name}::{name}")
+
+
+def _entry(number: int, pitfall: Any, tests: list[Proof]) -> str:
+    lines = [f"- {_text(test.promise)}\\\n  `{test.name}`" for test in tests]
+    return "\n".join([_heading(number, pitfall), "", *lines])
+
+
+def _heading(number: int, pitfall: Any) -> str:
+    places = ", ".join(_links(place) for place in pitfall.found_in)
+    return f"**{number}.** {_text(pitfall.cause)} ({places})"
+
+
+def _links(place: str) -> str:
+    """Link ``owner/name#1, #2`` to the issues, or pull requests, of these numbers."""
+    project, _, numbers = place.partition("#")
+    first, *others = numbers.split(", #")
+    shown = {first: f"{project}#{first}"} | {other: f"#{other}" for other in others}
+    return ", ".join(f"[{text}]({_SITE}/{project}/issues/{number})" for number, text in shown.items())
+
+
+def _text(words: str) -> str:
+    """Keep what is code as it is, and Markdown from reading anything into the rest."""
+    return "".join(part if part[:1] == "`" else _MARKUP.sub(r"\\\1", part) for part in _CODE.split(words))
