@@ -7,7 +7,7 @@ import nox
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
 SPHINX = ("sphinx-build", "-nWq", "-b")
 PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
-FUZZ = ("python", "-m", "pytest", "-q", "-n", "2", "--timeout=3600", "--hypothesis-profile=long", "-k", "test_fuzz_")
+FUZZ = ("pytest", "-qn2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
 CHECKS = {
     "lint": (("ruff", "check"), ("ruff", "format", "--check")),
     "types": (("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
@@ -46,9 +46,9 @@ for run, (needs, step) in LONG.items():
 def tests(session: nox.Session) -> None:
     """Test the built wheel, not the source tree: the oldest Python for what is covered, the others in dev mode."""
     install(session, "tests")
-    pytest = ("-m", "pytest", "-q", *session.posargs)
+    pytest = ("-m", "pytest", "-q", "-n", "2", *session.posargs)
     measured = [("coverage", *step) for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",))]
-    for command in measured if session.python == PYTHONS[0] else [("python", "-X", "dev", *pytest, "-n", "2")]:
+    for command in measured if session.python == PYTHONS[0] else [("python", "-X", "dev", *pytest)]:
         session.run(*command)
 
 

@@ -44,6 +44,8 @@ RATE: Final = 500
 """Requests per second, half of them to each vendor."""
 CALM: Final = 2.0
 TICK: Final = 0.01
+MOST_GROWTH: Final = 2.0
+"""Megabytes per hour of resident memory that are no growth yet: an allocator's pages come and go."""
 WARM_UP: Final = 0.25
 """The part of the run that the memory's slope leaves out."""
 POLICY: Final = RefreshPolicy(ahead=0.4, backoff=(0.05, 1.0))
@@ -154,6 +156,12 @@ def _slope(samples: list[tuple[float, float, int, int, float]]) -> float:
     return statistics.linear_regression([one[0] for one in settled], [one[1] for one in settled]).slope * 3600
 
 
+def _medians(samples: list[tuple[float, float, int, int, float]], column: int) -> tuple[float, float]:
+    """Give the median of the second quarter of the run, and of the last."""
+    numbers, quarter = [sample[column] for sample in samples], len(samples) // 4
+    return statistics.median(numbers[quarter : 2 * quarter]), statistics.median(numbers[3 * quarter :])
+
+
 def _pin(core: int) -> None:
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(0, {core})
@@ -190,6 +198,8 @@ def run(minutes: float, seed: int) -> dict[str, Any]:
         "seen_by_the_vendors": seen,
         "latency_ms": tally.latency.summary(),
         "loop_lag_ms": tally.lag.summary(),
+        "tasks": _medians(tally.samples, 2),
+        "sockets": _medians(tally.samples, 3),
         "memory_mb_per_hour": round(_slope(tally.samples), 3),
         "samples": tally.samples,
     }
@@ -205,6 +215,11 @@ def _verdict(figures: dict[str, Any]) -> list[str]:
     ]
     if figures["loop_lag_ms"]["p99"] >= 5:
         complaints.append("the loop was late by 5 ms or more too often")
+    if figures["memory_mb_per_hour"] > MOST_GROWTH:
+        complaints.append("memory grows")
+    complaints += [
+        f"the number of {name} grows" for name in ("tasks", "sockets") if figures[name][1] > 2 * figures[name][0]
+    ]
     return complaints
 
 

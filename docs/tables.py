@@ -1,5 +1,5 @@
 """
-Write the tables of the documentation that are made of the tests.
+Write the tables of the documentation that are made of the tests, and of what was measured.
 
 It needs neither the tests' dependencies nor this package: tests are read, not imported, and the lists beside them import
 nothing but the standard library.
@@ -8,13 +8,16 @@ nothing but the standard library.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import runpy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-TESTS: Final = Path(__file__).resolve().parent.parent / "tests"
+_PROJECT: Final = Path(__file__).resolve().parent.parent
+TESTS: Final = _PROJECT / "tests"
+RESULTS: Final = _PROJECT / "benchmarks" / "results"
 
 _NUMBERED: Final = re.compile(r"Pitfalls? (?P<numbers>[1-9]\d?(, (rule )?[1-9]\d?)*): (?P<promise>\S.*)", re.ASCII)
 _ANY: Final = re.compile(r"pitfalls?\b", re.IGNORECASE)
@@ -69,7 +72,31 @@ def faults() -> str:
     return text
 
 
-TABLES: Final[list[tuple[str, Callable[[], str]]]] = [("pitfalls", pitfalls), ("faults", faults)]
+def soak() -> str:
+    """Write, as Markdown, the figures of the last long run."""
+    figures = json.loads((RESULTS / "soak.json").read_text())
+    latency, lag = figures["latency_ms"], figures["loop_lag_ms"]
+    rows = {
+        "machine": f"{figures['machine']}, Python {figures['versions']['python']}, aiohttp {figures['versions']['aiohttp']}",
+        "time": f"{figures['minutes']:g} minutes, {figures['per_second']:g} requests per second",
+        "requests": f"{figures['requests']:,}",
+        "failed": _counted(figures["failed"]),
+        "injected": _counted(figures["injected"]),
+        "latency": f"half below {latency['p50']} ms, 99 of 100 below {latency['p99']} ms",
+        "lag of the loop": f"half below {lag['p50']} ms, 99 of 100 below {lag['p99']} ms, the worst {lag['max']} ms",
+        "tasks": f"{figures['tasks'][0]:g} in the second quarter of the run, {figures['tasks'][1]:g} in the last",
+        "open files and sockets": f"{figures['sockets'][0]:g} and {figures['sockets'][1]:g}",
+        "memory after the first quarter": f"{figures['memory_mb_per_hour']:+.2f} MB per hour",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join(["| what | measured |", "|---|---|", *lines]) + "\n"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} x {name}" for name, count in sorted(counts.items()))
+
+
+TABLES: Final[list[tuple[str, Callable[[], str]]]] = [("pitfalls", pitfalls), ("faults", faults), ("soak", soak)]
 """What is written: the name of the file, without ``.md``, and what gives its text."""
 
 

@@ -15,7 +15,7 @@ SHORT: Final = "tests"
 LONG: Final = "long"
 """The profiles: every run of the tests, and `nox -s fuzz`."""
 
-_STEP: Final = 8
+_STEP: Final = 16
 
 inputs: Final[Counter[str]] = Counter()
 """How many inputs each property examined."""
@@ -26,7 +26,7 @@ _current: Final = [_OTHERS]
 
 
 def thinned(variants: Sequence[T], start: int) -> Sequence[T]:
-    """Give all *variants* in a long run, else every eighth, beginning at *start*."""
+    """Give all *variants* in a long run, else every sixteenth, beginning at *start*."""
     if settings.get_current_profile_name() == LONG:
         return variants
     return variants[start % _STEP :: _STEP]

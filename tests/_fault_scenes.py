@@ -168,16 +168,7 @@ async def scene(case: Case, monkeypatch: pytest.MonkeyPatch, *, forgetful: bool 
     async with AsyncExitStack() as stack:
         elsewhere = await stack.enter_async_context(RawServer())
         made = Scene(case=case, watch=watch, names=names, elsewhere=elsewhere, forgetful=forgetful)
-        small = _small_socket if case.is_login and "50 MB" in fault else None
-        connector = aiohttp.TCPConnector(resolver=names, use_dns_cache=False, socket_factory=small)
-        session = aiohttp.ClientSession(connector=connector, trace_configs=[watch.config])
-        options: dict[str, Any] = {
-            "store": made.store,
-            "session": await stack.enter_async_context(session),
-            "clock": made.clock,
-            "on_event": made.events.append,
-            "ssl": _contexts()[2] if is_tls else None,
-        }
+        options = _options(made, await stack.enter_async_context(_session(made)), is_tls=is_tls)
 
         async def open_door() -> Door:
             port = URL(made.fake.origin).port
@@ -206,6 +197,22 @@ async def scene(case: Case, monkeypatch: pytest.MonkeyPatch, *, forgetful: bool 
         await stack.enter_async_context(made.client)
         await _log_in(made)
         yield made
+
+
+def _session(made: Scene) -> aiohttp.ClientSession:
+    small = _small_socket if made.case.is_login and "50 MB" in made.case.row.fault else None
+    connector = aiohttp.TCPConnector(resolver=made.names, use_dns_cache=False, socket_factory=small)
+    return aiohttp.ClientSession(connector=connector, trace_configs=[made.watch.config])
+
+
+def _options(made: Scene, session: aiohttp.ClientSession, *, is_tls: bool) -> dict[str, Any]:
+    return {
+        "store": made.store,
+        "session": session,
+        "clock": made.clock,
+        "on_event": made.events.append,
+        "ssl": _contexts()[2] if is_tls else None,
+    }
 
 
 def _protogrid(made: Scene) -> FakeProtogrid:

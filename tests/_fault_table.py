@@ -66,6 +66,7 @@ COLUMNS: Final = {
 
 SERVED: Final = Cell()
 LOST: Final = Cell("TransportError")
+ASKED: Final = Cell("TransportError", sent=2, why="asked again")
 LATE: Final = Cell("RequestTimeout")
 UNREADABLE: Final = Cell("ProtocolError")
 PASSING: Final = Cell("AuthServiceUnavailable")
@@ -93,7 +94,7 @@ def _doubtful(fault: str) -> Row:
     once = Cell("TransportError", sent=0, tries=1)
     return Row(
         fault,
-        once,
+        Cell("TransportError", sent=0, tries=2, why="asked again"),
         once,
         Cell("TransportError", sent=0, tries=2, why="9a"),
         Cell("TransportError", sent=0, tries=3, why="retries"),
@@ -104,7 +105,7 @@ def _doubtful(fault: str) -> Row:
 
 def _lost(fault: str) -> Row:
     """Be a connection that ends before the answer is complete."""
-    return Row(fault, LOST, LOST, _twice("TransportError"), _thrice("TransportError"), LOST, LOST)
+    return Row(fault, ASKED, LOST, _twice("TransportError"), _thrice("TransportError"), LOST, LOST)
 
 
 def _late(fault: str) -> Row:
@@ -162,7 +163,7 @@ ROWS: Final[dict[str, tuple[Row, ...]]] = {
         _lost("reset inside the body"),
         Row(
             "reset of a kept connection when the next request comes; new connections work",
-            LOST,
+            Cell(sent=2, why="asked again"),
             LOST,
             Cell(sent=2, why="9a"),
             Cell(sent=2, why="retries"),
@@ -246,6 +247,7 @@ sent once unless the cell says otherwise:
 
 * *9a*: a refresh whose answer was lost or can't be read is sent once more at once, because the vendor may have spent the
   refresh token for it. A password is never sent twice.
+* *asked again*: auth-information is a question that costs nothing; after a lost connection it is asked once more at once.
 * *retries*: a GET is sent again, twice by default, on transport errors and on 429, 502, 503 and 504. What changes something
   is begun again only where it certainly was not sent.
 * *10*: 401 and 403 are how Protogrid refuses a password.

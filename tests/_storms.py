@@ -161,6 +161,11 @@ class Raw:
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
+    @property
+    def ok(self) -> bool:
+        """Tell whether it says so."""
+        return self.status < 400
+
     async def read(self) -> bytes:
         """Have an empty body."""
         return b"{}"

@@ -165,7 +165,7 @@ def in_a_thread(fake: FakeProGlove) -> Generator[None, None, None]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_end_of_the_loop(tmp_path: Path) -> None:
-    """asyncio.run ends in the middle of a renewal: what was answered is stored, and the next start goes on."""
+    """asyncio.run ends in the middle of a renewal: no token is left half, no lock held, and the next start goes on."""
 
     async def start(world: World, turns: int) -> None:
         await world.client.get(DEVICES)

@@ -301,3 +301,13 @@ def test_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch, proxy: str)
     assert module._env_proxy(URL("https://api.example/")) is None
     monkeypatch.setenv("no_proxy", "api.example")
     assert module._env_proxy(URL("http://api.example/")) is None
+
+
+async def test_a_session_lent_before_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 15: in a forked child its connections are the parent's, whose answers must not get mixed up: it is refused."""
+    async with aiohttp.ClientSession() as lent, RawServer() as server:
+        sessions = Sessions(lent)
+        monkeypatch.setattr("vendorauth.engine.sessions.os.getpid", lambda: -1)
+        with pytest.raises(ConfigurationError, match="before the fork"):
+            await sessions.send("GET", URL(server.origin), {})
+    assert [] == server.received

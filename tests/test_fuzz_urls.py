@@ -301,6 +301,7 @@ def test_any_redirect(location: Around, status: int, base: URL) -> None:
         texts.filter(lambda text: "\0" not in text),
     ),
 )
+@example("P", {"USERNAME": "jane", "BASE_URL": MARK})
 def test_any_environment(prefix: str, values: dict[str, str]) -> None:
     """Any variables give credentials, none, or a ConfigurationError that names one and shows none."""
     with pytest.MonkeyPatch.context() as patch:

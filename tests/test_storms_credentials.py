@@ -129,7 +129,7 @@ async def test_others_wait_for_the_first_and_then_go_together(storm: Storm) -> N
 
 
 async def test_first_is_cancelled(storm: Storm) -> None:
-    """Rule 10: a cancelled caller, in its turn or waiting, keeps nobody waiting, and proves nothing."""
+    """Rule 10: a cancelled caller keeps nobody waiting and proves nothing: one in its turn makes way for one more."""
     api, source = api_of(storm)
     api.gate = asyncio.Event()
     calls = [asyncio.ensure_future(api.get("/x")) for _ in range(20)]
@@ -137,12 +137,12 @@ async def test_first_is_cancelled(storm: Storm) -> None:
         await settle()
         calls[number].cancel()
     await settle()
-    assert 3 == sent(storm, api)[0]
+    assert 2 == sent(storm, api)[0]
     assert source.trial is not None
     api.gate.set()
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert 18 == sum(type(result).__name__ == "InvalidCredentials" for result in results)
-    assert (3, 1) == sent(storm, api)
+    assert (2, 1) == sent(storm, api)
 
 
 async def test_all_are_cancelled(storm: Storm) -> None:

@@ -180,3 +180,15 @@ class Fussy:
 def test_place_of_what_was_never_raised() -> None:
     """Without a traceback there is no place."""
     assert "an unknown place" == place_of(KeyError())
+
+
+@pytest.mark.parametrize("notes", [None, "text", [1, None]])
+def test_notes_that_are_none(notes: object) -> None:
+    """What somebody has put in place of notes is no reason for another error."""
+    error = ValueError()
+    vars(error)["__notes__"] = notes
+    try:
+        raise error
+    except ValueError as raised:
+        cut_noting(raised)
+    assert notes == vars(error)["__notes__"]

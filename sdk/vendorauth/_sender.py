@@ -109,6 +109,12 @@ class Sender:
                     answer = await self._send(call, token, budget, stream=stream)
                     source.accepted(token)
                     return answer
+            except ApiError:
+                turn.end(harmless=True)
+                raise
+            except TransportError as error:
+                turn.end(harmless=not error.sent)
+                raise
             finally:
                 turn.end()
         return await self._send(call, await self._in_time(budget, source.token), budget, stream=stream)
@@ -148,7 +154,7 @@ class Sender:
             known = source.peek()
             newer = await self._in_time(budget, partial(source.renew, token, status=status))
             if newer is token:
-                raise self._refused(call, answer, "; a renewed token was refused as well, a short while ago")
+                raise self._refused(call, answer, "; renewing did not help a short while ago, or was done too often")
             if not call.replayable:
                 raise self._refused(
                     call, answer, "; the token is renewed, but this body can't be sent twice: call again"

@@ -63,9 +63,9 @@ def cut_noting(error: BaseException) -> None:
     Our own errors and cancellations need no note, and one is enough.
     """
     frames = list(_frames(error.__traceback__))
-    noted = any(note.startswith(_ARISEN) for note in getattr(error, "__notes__", ()))
+    noted = any(str(note).startswith(_ARISEN) for note in _notes(error))
     if isinstance(error, Exception) and not noted and not _is_ours(error) and _is_inside(frames[-1].tb_frame):
-        error.add_note(_ARISEN + place_of(error))
+        error.__notes__ = [*_notes(error), _ARISEN + place_of(error)]
     cut(error)
 
 
@@ -110,6 +110,11 @@ def place_of(error: BaseException) -> str:
         return "an unknown place"
     code = frames[-1].tb_frame.f_code
     return f"{code.co_name}, {code.co_filename}:{frames[-1].tb_lineno}"
+
+
+def _notes(error: BaseException) -> list[object]:
+    notes = getattr(error, "__notes__", None)
+    return notes if isinstance(notes, list) else []  # somebody may have put anything there
 
 
 def _is_ours(error: BaseException) -> bool:

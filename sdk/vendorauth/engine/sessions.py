@@ -54,7 +54,7 @@ class Sessions:
         self._trust_env = trust_env
         self._options: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._process = os.getpid()
+        self._process = self._made_in = os.getpid()
 
     async def send(
         self, method: str, url: URL, headers: Mapping[str, str], data: Any = None, *, skip: tuple[str, ...] = ()
@@ -125,6 +125,9 @@ class Sessions:
             return None
         if self._borrowed.connector is None:
             message = "the session that was lent to this client is closed"
+            raise ConfigurationError(message)
+        if self._made_in != os.getpid():
+            message = "the session that was lent to this client belongs to the process before the fork; lend one of this process"
             raise ConfigurationError(message)
         return self._borrowed.connector
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Final, final
 
@@ -13,9 +14,13 @@ from vendorauth.engine.sessions import Sessions
 from vendorauth.errors import ConfigurationError, ProtocolError, RequestTimeout, TransportError, VendorAuthError
 from vendorauth.messages import Request, Response
 
+PATIENCE_WITH_REFUSALS: Final = 5.0
+"""Seconds for which the body of an answer that is no success is waited for."""
+
 LONGEST_ANSWER: Final = 1024 * 1024
 """Bytes of an auth answer that are read at most, after decompression."""
 
+_SAFE: Final = frozenset({"GET", "HEAD"})
 _NOT_SENT: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -28,6 +33,8 @@ _NOT_SENT: Final = (
 class Transport:
     """
     Send a request and read its answer whole, up to 1 MiB; redirects are never followed.
+
+    A GET whose connection is lost is sent once more, at once: it changes nothing and carries no password.
 
     Raises:
         TransportError: Nothing, or not all, came back.
@@ -46,6 +53,15 @@ class Transport:
             message = f"{label}: this would be plain http, which shows passwords and tokens to the network"
             raise ConfigurationError(message)
         try:
+            return await self._once(request, label)
+        except TransportError as error:
+            if request.method not in _SAFE or not error.sent or isinstance(error, RequestTimeout):
+                raise
+        # A connection that was kept may have ended by itself; who only asks may ask again.
+        return await self._once(request, label)
+
+    async def _once(self, request: Request, label: str) -> Response:
+        try:
             answer = await self._sessions.send(
                 request.method, request.url, request.headers, request.body or None, skip=("Content-Type",)
             )
@@ -57,12 +73,18 @@ class Transport:
 
 
 async def body_of(answer: aiohttp.ClientResponse, reading: Awaitable[bytes]) -> bytes:
-    """Give what *reading* gives; of a refusal whose body is cut or garbled, status and headers tell enough."""
-    try:
+    """
+    Give what *reading* gives; of an answer that is no success, status and headers tell enough.
+
+    So nothing is made of a refusal's body that is cut, garbled, too long or slow: else a refused password would pass
+    for one that nobody has looked at, and be sent again.
+    """
+    if answer.ok:
         return await reading
-    except aiohttp.ClientError:
-        if answer.ok:
-            raise
+    try:
+        async with asyncio.timeout(PATIENCE_WITH_REFUSALS):
+            return await reading
+    except (aiohttp.ClientError, ProtocolError, TimeoutError):
         return b""
 
 

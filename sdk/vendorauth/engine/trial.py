@@ -14,9 +14,10 @@ class Trial:
     """
     Be the time in which a token that consists of the credentials themselves has not been accepted yet.
 
-    One request goes out, the others wait for what becomes of it, in the order in which they came. One that comes back
-    neither accepted nor refused (a 5xx, a timeout, a cancelled caller), or not within `PATIENCE`, makes room for one
-    more, so that an API in trouble is not asked by one caller at a time for ever. *over*: there is a verdict.
+    One request goes out, the others wait for what becomes of it, in the order in which they came. One that ends without
+    a verdict (a timeout, a cancelled caller), or has none within `PATIENCE`, makes way for the next. One that never
+    left, or was answered, but neither accepted nor refused (a 5xx), makes room for one more as well, so that an API in
+    trouble is not asked by one caller at a time for ever. *over*: there is a verdict.
     """
 
     def __init__(self) -> None:
@@ -28,11 +29,11 @@ class Trial:
         await self._room.acquire()
         return Turn(self)
 
-    def make_room(self) -> None:
-        """Let the next ones go: all of them, one after the other, once there is a verdict."""
+    def make_room(self, *, harmless: bool) -> None:
+        """Let the next one go, and one more where the last one was *harmless*."""
         self._room.release()
         # After a verdict one wakes the next, which is cheaper: a semaphore looks through all that it has woken.
-        if not self.over:
+        if harmless and not self.over:
             self._room.release()
 
 
@@ -44,9 +45,13 @@ class Turn:
         self._trial: Trial | None = trial
         self._timer = asyncio.get_running_loop().call_later(PATIENCE, self.end)
 
-    def end(self) -> None:
-        """Let others go; harmless when it has ended."""
+    def end(self, *, harmless: bool = False) -> None:
+        """
+        Let others go, unless it has ended before.
+
+        *harmless*: the credentials did not leave, or came where nobody looks at them now.
+        """
         trial, self._trial = self._trial, None
         self._timer.cancel()
         if trial is not None:
-            trial.make_room()
+            trial.make_room(harmless=harmless)
