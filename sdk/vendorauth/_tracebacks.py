@@ -65,7 +65,7 @@ def cut_noting(error: BaseException) -> None:
     frames = list(_frames(error.__traceback__))
     noted = any(str(note).startswith(_ARISEN) for note in _notes(error))
     if isinstance(error, Exception) and not noted and not _is_ours(error) and _is_inside(frames[-1].tb_frame):
-        error.__notes__ = [*_notes(error), _ARISEN + place_of(error)]
+        vars(error)["__notes__"] = [*_notes(error), _ARISEN + place_of(error)]
     cut(error)
 
 
