@@ -326,6 +326,15 @@ async def test_waiters_are_told_whatever_goes_wrong(world: World) -> None:
     assert [TypeError] == [type(error) for error in caught]
 
 
+async def test_a_token_that_ends_on_its_way_proves_nothing(world: World) -> None:
+    """Rule 12: the refusal of a renewed token that has ended meanwhile makes no renewal futile."""
+    source = world.source()
+    newer = await source.renew(await source.token(), status=403)
+    world.clock.advance(3601)
+    source.replay_refused(newer, 403)
+    assert newer is not await source.renew(newer, status=403)
+
+
 async def test_futile_is_about_the_tokens_that_were_refused(world: World) -> None:
     """Rule 12: a login brings a new generation, whose refusal is looked into again."""
     source = world.source()

@@ -179,8 +179,9 @@ class TokenSource:
 
     def replay_refused(self, token: Token, status: int) -> None:
         """Note that a renewed *token* was refused with *status* too: for a while, renewing is futile (rule 12)."""
-        until = self._setup.moment().after(self._setup.policy.futile_pause)
-        self._account.futile[status] = until, token.generation
+        now = self._setup.moment()
+        if token.expires_at is None or now.wall < token.expires_at.timestamp():  # else it may have ended on its way
+            self._account.futile[status] = now.after(self._setup.policy.futile_pause), token.generation
 
     async def login(self) -> Token:
         """
