@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -38,6 +39,9 @@ from vendorauth.client import PlainJson
 from vendorauth.testing import ManualClock
 
 HOUR = 3600.0
+
+MANY = 1_000 if sys.flags.dev_mode else 10_000
+"""A crowd; a smaller one in dev mode, in which every task costs several times as much."""
 
 REFUSED = 4
 """Logins in any hour with a refused password: at 0, 5, 15 and 35 minutes; the next would come at 75."""

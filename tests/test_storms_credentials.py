@@ -8,6 +8,7 @@ import pytest
 
 from _keeping import Store
 from _storms import (
+    MANY,
     REFUSED,
     ApiOfStorm,
     Sharing,
@@ -44,7 +45,7 @@ def sent(storm: Storm, *apis: ApiOfStorm) -> tuple[int, int]:
     return sum(len(api.ledger.of()) for api in apis), len(storm.ledger.of())
 
 
-@pytest.mark.parametrize("callers", [1, 100, 10_000])
+@pytest.mark.parametrize("callers", [1, 100, MANY])
 async def test_cold_callers_with_a_wrong_password(storm: Storm, callers: int) -> None:
     """Rule 10: for 1, 100 and 10,000 callers at once: one request to the API, one question, and the same error for all."""
     api, _ = api_of(storm)
