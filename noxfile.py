@@ -7,7 +7,7 @@ import nox
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
 SPHINX = ("sphinx-build", "-nWq", "-b")
 PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
-FUZZ = ("pytest", "-qn2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
+FUZZ = ("pytest", "-n2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
 TABLES = "not (test_faults or test_fuzz or test_origin or test_storms)"
 CHECKS = {
     "lint": ("lint", ("ruff", "check"), ("ruff", "format", "--check")),
