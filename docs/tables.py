@@ -85,8 +85,8 @@ def soak() -> str:
         "latency": f"half below {latency['p50']} ms, 99 of 100 below {latency['p99']} ms",
         "lag of the loop": f"half below {lag['p50']} ms, 99 of 100 below {lag['p99']} ms, the worst {lag['max']} ms",
         "tasks": f"{figures['tasks'][0]:g} in the second quarter of the run, {figures['tasks'][1]:g} in the last",
-        "open files and sockets": f"{figures['sockets'][0]:g} and {figures['sockets'][1]:g}",
-        "memory after the first quarter": f"{figures['memory_mb_per_hour']:+.2f} MB per hour",
+        "open files and sockets": f"half of the time at most {figures['sockets'][0]:g}, never above {figures['sockets'][1]}",
+        "memory in the second half": f"{figures['memory_mb_per_hour']:+.2f} MB per hour",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| what | measured |", "|---|---|", *lines]) + "\n"
