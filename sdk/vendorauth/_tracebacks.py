@@ -114,7 +114,8 @@ def place_of(error: BaseException) -> str:
 
 def _notes(error: BaseException) -> list[object]:
     notes = getattr(error, "__notes__", None)
-    return notes if isinstance(notes, list) else []  # somebody may have put anything there
+    # Somebody may have put anything there; of a list's items nothing is known.
+    return cast("list[object]", notes) if isinstance(notes, list) else []
 
 
 def _is_ours(error: BaseException) -> bool:
