@@ -382,3 +382,19 @@ def test_shapes_of_sets_and_tuples() -> None:
     assert (1, "b") == structure([1, "b"], tuple[int, str], "x")
     assert {"a": 1, "b": None} == structure({"a": 1, "b": None}, dict[str, object], "x")
     assert _Kind("x") == structure({"kind": "x"}, _Kind, "x")
+
+
+def test_a_model_that_refuses_what_it_is_made_of() -> None:
+    """A user's validator that raises makes a ProtocolError, which names the place and no value."""
+
+    @attrs.frozen
+    class Even:
+        size: int = attrs.field()
+
+        @size.validator
+        def _check(self, _: object, value: int) -> None:
+            if value % 2:
+                raise ValueError(value)
+
+    with pytest.raises(ProtocolError, match=r"^it does not have the expected form: wrong type @ \$$"):
+        structure({"size": 77}, Even, "it")
