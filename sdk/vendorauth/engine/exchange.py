@@ -32,7 +32,7 @@ class Exchange:
 
     def __init__(self, send: Send, deadline: float) -> None:
         self._send = send
-        self.only_asked = False
+        self.only_asked: bool = False
         self._started = asyncio.get_running_loop().time()
         self._deadline = deadline
 

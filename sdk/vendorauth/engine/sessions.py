@@ -93,7 +93,7 @@ class Sessions:
 
     def __del__(self) -> None:
         self._leave_to_parent()
-        if self._session is not None and not self._session.closed and self._borrowed is None:
+        if self._session is not None and self._borrowed is None:
             warnings.warn("a vendorauth client was never closed: use `async with` or aclose()", ResourceWarning, 2)
 
     def _open(self) -> aiohttp.ClientSession:
