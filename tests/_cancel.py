@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any
+from typing import Any, TypeAlias
+
+from vendorauth import ProGloveClient, ProtogridClient
+from vendorauth.testing._switches import Hold
+
+Interrupt: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 MOST = 500
 """More suspensions than any scenario has."""
@@ -48,7 +53,7 @@ async def _run(interrupted: Interrupted) -> Any:
 
 
 async def at_each_suspension(
-    scenario: Callable[[Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]], Awaitable[None]],
+    scenario: Callable[[Interrupt], Awaitable[None]],
 ) -> int:
     """
     Run *scenario* again and again, each time with a function that cancels what it is given one suspension later.
@@ -69,3 +74,18 @@ async def at_each_suspension(
             return nth - 1
     message = f"more than {MOST} suspensions: something does not end"
     raise AssertionError(message)
+
+
+async def end_while_held(
+    client: ProGloveClient | ProtogridClient, ending: str, path: str, held: Hold, interrupt: Interrupt
+) -> None:
+    """Interrupt *client*'s *ending* while a renewal is *held* at the vendor; afterwards end it again, and reopen it."""
+    with held as hold:
+        call = asyncio.ensure_future(client.get(path))
+        await hold.arrived()
+        asyncio.get_running_loop().call_later(0.01, hold.release)
+        await interrupt(getattr(client, ending)())
+        await asyncio.wait({call})
+    call.exception()
+    await getattr(client, ending)()
+    await client.__aenter__()

@@ -27,12 +27,14 @@ class Store(WrappedStore):
         super().__init__()
         self.failing: set[str] = set()
         self.error: Exception = StoreUnavailable("down")
+        self.failed = asyncio.Event()
         self.saved = asyncio.Event()
         self.saving: asyncio.Event | None = None
         self.gate: asyncio.Event | None = None
 
     def _fail(self, operation: str) -> None:
         if operation in self.failing:
+            self.failed.set()
             raise self.error
 
     async def load(self, account: str) -> Token | None:

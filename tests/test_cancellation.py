@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from _cancel import Interrupted, at_each_suspension
+from _cancel import Interrupt, Interrupted, at_each_suspension, end_while_held
+from _pitfalls import in_a_thread
 from vendorauth import FileTokenStore, PasswordCredentials, ProGloveClient
 from vendorauth.testing import FakeProGlove
 
 DEVICES = "/{customer_id}/devices"
-Interrupt = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 
 class World:
@@ -93,16 +91,7 @@ async def test_ending_while_a_renewal_is_under_way(tmp_path: Path, ending: str) 
 
     async def act(world: World, interrupt: Interrupt) -> None:
         world.fake.expire_all()
-        with world.fake.hold("refresh") as hold:
-            call = asyncio.ensure_future(world.client.get(DEVICES))
-            await hold.arrived()
-            asyncio.get_running_loop().call_later(0.01, hold.release)
-            await interrupt(getattr(world.client, ending)())
-            await asyncio.wait({call})
-        call.exception()
-        # Called again, each of them comes to its end.
-        await getattr(world.client, ending)()
-        await world.client.__aenter__()
+        await end_while_held(world.client, ending, DEVICES, world.fake.hold("refresh"), interrupt)
 
     assert 0 < await scenes(tmp_path, act, logins=1 if ending == "aclose" else 2)
 
@@ -145,22 +134,6 @@ async def test_renewal_itself(tmp_path: Path, first: bool) -> None:
             if not interrupted[0].reached:
                 break
     assert 5 < nth < 499
-
-
-@contextmanager
-def in_a_thread(fake: FakeProGlove) -> Generator[None, None, None]:
-    """Run *fake* in an event loop of another thread, so that it outlives the test's own loops."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(fake.start(), loop).result(5)
-    try:
-        yield
-    finally:
-        asyncio.run_coroutine_threadsafe(fake.stop(), loop).result(5)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

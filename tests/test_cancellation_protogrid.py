@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from _cancel import at_each_suspension
+from _cancel import Interrupt, at_each_suspension, end_while_held
 from vendorauth import FileTokenStore, PasswordCredentials, ProtogridClient
 from vendorauth.testing import FakeProtogrid
 
 APPS = "/api/v2/apps"
-Interrupt = Callable[[Coroutine[Any, Any, Any]], Awaitable[Any]]
 
 
 class World:
@@ -103,15 +101,6 @@ async def test_ending_while_a_login_is_under_way(tmp_path: Path, ending: str) ->
 
     async def act(world: World, interrupt: Interrupt) -> None:
         world.fake.expire_all()
-        with world.fake.hold("login") as hold:
-            call = asyncio.ensure_future(world.client.get(APPS))
-            await hold.arrived()
-            asyncio.get_running_loop().call_later(0.01, hold.release)
-            await interrupt(getattr(world.client, ending)())
-            await asyncio.wait({call})
-        call.exception()
-        # Called again, each of them comes to its end.
-        await getattr(world.client, ending)()
-        await world.client.__aenter__()
+        await end_while_held(world.client, ending, APPS, world.fake.hold("login"), interrupt)
 
     assert 0 < await scenes(tmp_path, act, logins=2 if ending == "aclose" else 3)

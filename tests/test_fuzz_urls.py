@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import SplitResult, unquote
 
 import pytest
@@ -16,6 +17,7 @@ from yarl import URL
 from _counted import each
 from _fuzz import MARK, Around, around, proper, texts, tried
 from vendorauth import BaseLoginFlow
+from vendorauth._calls import prepare
 from vendorauth._environment import credentials_from, optional, required
 from vendorauth._sender import Sender
 from vendorauth._urls import checked_base_url, is_loopback, join, same_origin
@@ -110,7 +112,7 @@ def is_below(base: URL, url: URL) -> bool:
     return url.raw_path.startswith(base.raw_path.rstrip("/")) and not {".", ".."} & segments
 
 
-def check_path(base: URL, path: Any) -> None:
+def check_path(base: URL, path: str) -> None:
     """Join *path* to *base*: a URL of its origin, below it if the path is relative; or a ConfigurationError."""
     url = tried(lambda: join(base, path), ConfigurationError)
     if isinstance(url, ConfigurationError):
@@ -136,7 +138,11 @@ def test_any_path(path: Around, base: URL) -> None:
 @given(objects)
 def test_any_object_for_a_path(path: object) -> None:
     """What is no text is no path."""
-    check_path(BASE, path)
+    call = tried(lambda: prepare("GET", partial(join, BASE), cast("str", path), {}), ConfigurationError)
+    if isinstance(call, ConfigurationError):
+        proper(call)
+    else:
+        assert same_origin(BASE, call.url)
 
 
 @given(around(urls), st.booleans())

@@ -268,7 +268,9 @@ async def test_saving_goes_on_after_any_failure() -> None:
         store.error = error
         await source.login()
         assert source.status().unsaved
-        await asyncio.sleep(0.02)
+        store.failed.clear()
+        async with asyncio.timeout(5):
+            await store.failed.wait()
     store.failing = set()
     async with asyncio.timeout(5):
         await store.saved.wait()

@@ -225,7 +225,7 @@ def test_dot_segments(path: str) -> None:
 )
 def test_what_no_path_has(path: str) -> None:
     """Blanks, controls, backslashes and fragments are refused before anything looks at the rest."""
-    with pytest.raises(ConfigurationError, match="must be a str without blanks, controls, backslashes and a fragment"):
+    with pytest.raises(ConfigurationError, match="must be without blanks, controls, backslashes and a fragment"):
         join(BASE, path)
 
 

@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from vendorauth.errors import ConfigurationError, RequestTimeout
+from vendorauth.messages import SAFE
 from vendorauth.tokens import JSON
 
 Params: TypeAlias = Mapping[str, str | int | float | Sequence[str | int | float]]
@@ -46,7 +47,6 @@ class WriteOptions(ReadOptions, total=False):
 _METHOD: Final = re.compile("[A-Za-z]{1,20}", re.ASCII)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OPTIONS: Final = frozenset({"params", "headers", "timeout", "json", "data"})
-_SAFE: Final = frozenset({"GET", "HEAD"})
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 """A header's name (RFC 9110, section 5.6.2); aiohttp sends any other: a blank first would continue the line before."""
 
@@ -85,7 +85,7 @@ class Call:
     @property
     def safe(self) -> bool:
         """Whether sending it twice is possible and changes nothing: GET, HEAD."""
-        return self.replayable and self.method in _SAFE
+        return self.replayable and self.method in SAFE
 
 
 def prepare(method: str, find: Callable[[str], URL], path: str, options: WriteOptions) -> Call:
@@ -129,14 +129,8 @@ def _with_query(url: URL, params: Params) -> URL:
 
 
 def _headers(given: Mapping[str, Any]) -> CIMultiDict[str]:
-    try:
-        headers = CIMultiDict(given)
-    except (TypeError, ValueError):
-        headers = CIMultiDict({"": ""})
+    headers = _named(given)
     for name, value in headers.items():
-        if not _NAME.fullmatch(name):
-            message = "headers must map names, such as X-Request-ID, to str"
-            raise ConfigurationError(message)
         if not isinstance(value, str):
             message = f"the header {name!r} has a value that is no str"
             raise ConfigurationError(message)
@@ -146,6 +140,17 @@ def _headers(given: Mapping[str, Any]) -> CIMultiDict[str]:
         if name.lower() in _RESERVED:
             message = f"the header {name!r} is set by the client"
             raise ConfigurationError(message)
+    return headers
+
+
+def _named(given: Mapping[str, Any]) -> CIMultiDict[Any]:
+    try:
+        headers = CIMultiDict(given)
+    except (TypeError, ValueError):
+        headers = None
+    if headers is None or not all(map(_NAME.fullmatch, headers)):
+        message = "headers must map names, such as X-Request-ID, to str"
+        raise ConfigurationError(message)
     return headers
 
 

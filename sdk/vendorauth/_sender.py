@@ -24,7 +24,7 @@ from vendorauth.engine.source import TokenSource
 from vendorauth.engine.transport import body_of, translated
 from vendorauth.errors import ApiError, ConfigurationError, TransportError, VendorAuthError
 from vendorauth.events import Replayed
-from vendorauth.messages import Response
+from vendorauth.messages import REDIRECTS, Response
 from vendorauth.responses import api_error
 from vendorauth.tokens import Token
 
@@ -34,7 +34,6 @@ _BACKOFF: Final = (0.2, 5.0)
 """First and largest pause, in seconds, before a call is retried."""
 
 _BUSY: Final = frozenset({429, 502, 503, 504})
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_HOPS: Final = 5
 
 
@@ -93,10 +92,7 @@ class Sender:
             token = await self._in_time(budget, self._source.token)
             if self._source.trial is not None:
                 return await self._try(call, budget, stream=stream)
-        answer = await self._attempt(call, token, budget, stream=stream)
-        if self._rejects(answer):
-            return await self._replay(call, token, answer, budget, stream=stream)
-        return self._accept(call, token, answer)
+        return await self._send(call, token, budget, stream=stream)
 
     async def _try(self, call: Call, budget: Budget, *, stream: bool) -> Answer:
         """Send *call* in its turn, with credentials that were never accepted, or with what became of them meanwhile."""
@@ -241,7 +237,7 @@ class Sender:
 
     def _redirect(self, call: Call, raw: aiohttp.ClientResponse) -> URL | None:
         """Give where a GET or HEAD is redirected to, if that is the same origin; nobody else may see the token."""
-        if raw.status not in _REDIRECTS or not call.safe:
+        if raw.status not in REDIRECTS or not call.safe:
             return None
         locations = raw.headers.getall("Location", ())
         if len(locations) != 1:  # of two, somebody else wrote one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from ipaddress import IPv6Address, ip_address
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 
 from yarl import URL
@@ -86,8 +86,8 @@ def join(base: URL, path: str) -> URL:
     Raises:
         ConfigurationError: It leads to another origin or out of the base, or can't be sent.
     """
-    if not _is_text(path) or _UNSAFE.search(path) or "#" in path:
-        message = "a path must be a str without blanks, controls, backslashes and a fragment"
+    if _UNSAFE.search(path) or "#" in path:
+        message = "a path must be without blanks, controls, backslashes and a fragment"
         raise ConfigurationError(message)
     if _has_dots(path):
         message = "a path must not have dot segments"
@@ -95,10 +95,6 @@ def join(base: URL, path: str) -> URL:
     if path.startswith("//") or _ABSOLUTE.match(path):
         return _linked(base, path)
     return _made(f"{base}/{path.removeprefix('/')}") if path else base
-
-
-def _is_text(path: Any) -> bool:
-    return isinstance(path, str)
 
 
 def same_origin(base: URL, url: URL) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from functools import cached_property
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import attrs
 import msgspec
@@ -14,6 +14,12 @@ from yarl import URL
 from vendorauth.tokens import JSON
 
 T = TypeVar("T")
+
+SAFE: Final = frozenset({"GET", "HEAD"})
+"""The methods that only ask: sent twice, they change nothing (RFC 9110, section 9.2.1)."""
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+"""The statuses whose Location is to be asked instead (RFC 9110, section 15.4)."""
 
 
 def _headers(given: Mapping[str, str]) -> CIMultiDictProxy[str]:
@@ -41,6 +47,11 @@ class Request:
     def label(self) -> str:
         """How errors and logs call it: method and path."""
         return f"{self.method} {self.url.raw_path}"
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it changes nothing, and so carries no password and spends no token."""
+        return self.method in SAFE
 
 
 class _NotJson:

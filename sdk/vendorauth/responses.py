@@ -21,7 +21,7 @@ from vendorauth.errors import (
     ServerError,
     Unauthorized,
 )
-from vendorauth.messages import NOT_JSON, Response
+from vendorauth.messages import NOT_JSON, REDIRECTS, Response
 from vendorauth.tokens import JSON
 
 T = TypeVar("T")
@@ -33,7 +33,6 @@ _CLASSES: Final[dict[int, type[ApiError]]] = {
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
 }
 
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REQUEST_IDS: Final = ("x-amzn-RequestId", "x-amz-apigw-id", "X-Request-ID")
 _REQUEST_ID: Final = re.compile("[!-~]{1,128}")
 _CODE: Final = re.compile("[A-Za-z][A-Za-z0-9_.]{0,99}")
@@ -133,7 +132,7 @@ def api_error(
     message = f"{label}: {phrase(response.status)}"
     if told != response.status:
         message, code = f"{message}, with error {told}", str(told)
-    if told in _REDIRECTS:
+    if told in REDIRECTS:
         why = f"; a redirect is followed for GET and HEAD only, and to nobody else{why}"
     fallback = ServerError if told >= HTTPStatus.INTERNAL_SERVER_ERROR else ApiError
     return _CLASSES.get(told, fallback)(

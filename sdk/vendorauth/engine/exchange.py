@@ -19,8 +19,6 @@ Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 FIRST_TRY: Final = 0.75
 """The part of the deadline that a refresh may take before it is repeated."""
 
-_SAFE: Final = frozenset({"GET", "HEAD"})
-
 
 @final
 class Exchange:
@@ -62,7 +60,7 @@ class Exchange:
         return await self.run(make())
 
     async def _noting(self, request: Request) -> Response:
-        self.only_asked = request.method in _SAFE
+        self.only_asked = request.only_asks
         return await self._send(request)
 
 
@@ -83,7 +81,7 @@ class _Attempt:
         return step.value
 
     async def _answer(self, request: Request, until: float, seconds: float) -> Response:
-        spends = request.method not in _SAFE
+        spends = not request.only_asks
         try:
             async with asyncio.timeout_at(until):
                 return await self._send(request)
@@ -102,7 +100,7 @@ class _Attempt:
         try:
             return _advance(flow, response)
         except ProtocolError:
-            self.answer_lost = response.ok and request.method not in _SAFE
+            self.answer_lost = response.ok and not request.only_asks
             raise
 
 

@@ -20,7 +20,6 @@ PATIENCE_WITH_REFUSALS: Final = 5.0
 LONGEST_ANSWER: Final = 1024 * 1024
 """Bytes of an auth answer that are read at most, after decompression."""
 
-_SAFE: Final = frozenset({"GET", "HEAD"})
 _NOT_SENT: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -55,7 +54,7 @@ class Transport:
         try:
             return await self._once(request, label)
         except TransportError as error:
-            if request.method not in _SAFE or not error.sent or isinstance(error, RequestTimeout):
+            if not request.only_asks or not error.sent or isinstance(error, RequestTimeout):
                 raise
         # A connection that was kept may have ended by itself; who only asks may ask again.
         return await self._once(request, label)

@@ -143,7 +143,7 @@ class ProGloveClient(JsonClient):
             seen.add(token)
 
     def _url(self, path: str) -> URL:
-        return super()._url(str(path).replace(CUSTOMER, self._customer))
+        return super()._url(path.replace(CUSTOMER, self._customer))
 
 
 _device: Final = partial(structure, shape=Device, subject="a device")
