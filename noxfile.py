@@ -5,14 +5,13 @@ import shutil
 import nox
 
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
-SPHINX = ("sphinx-build", "-nWq", "-b")
 PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
 FUZZ = ("pytest", "-n2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
-TABLES = "not (test_faults or test_fuzz or test_origin or test_storms)"
+SHARES = ("covered", "plain", "dev")
 CHECKS = {
     "lint": ("lint", ("ruff", "check"), ("ruff", "format", "--check")),
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
-    "docs": ("docs", *((*SPHINX, builder, "docs", f"docs/_build/{builder}") for builder in ("html", "doctest"))),
+    "docs": ("docs", *(("sphinx-build", "-nWqb", kind, "docs", f"docs/_build/{kind}") for kind in ("html", "doctest"))),
 }
 LONG = {"fuzz": ("tests", FUZZ), "soak": ("benchmarks", ("python", "benchmarks/soak.py"))}
 
@@ -43,12 +42,13 @@ for title, steps in (CHECKS | LONG).items():
 
 @nox.session(python=PYTHONS, requires=["wheel"])
 def tests(session: nox.Session) -> None:
-    """Test the built wheel: the oldest Python all of it, for what is covered; the others in dev mode, without long tables."""
+    """Test the built wheel: the oldest Python for what is covered, the newest in dev mode, each a share where all are there."""
     install(session, "tests")
-    some = () if session.python == PYTHONS[0] else ("-k", TABLES)
-    pytest = ("-m", "pytest", "-q", "-n", "2", *some, *session.posargs)
+    place = PYTHONS.index(session.python)
+    share = SHARES[place] if all(shutil.which(f"python{one}") for one in PYTHONS) else "all"
+    pytest = ("-m", "pytest", "-q", "-n", "2", f"--share={share}", *session.posargs)
     measured = [("coverage", *step) for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",))]
-    for command in measured if session.python == PYTHONS[0] else [("python", "-X", "dev", *pytest)]:
+    for command in (measured, [("python", *pytest)], [("python", "-X", "dev", *pytest)])[place]:
         session.run(*command)
 
 

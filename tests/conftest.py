@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,11 +15,29 @@ settings.register_profile(SHORT, deadline=None, max_examples=50)
 settings.register_profile(LONG, deadline=None, max_examples=600, database=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(SHORT)  # --hypothesis-profile comes later, and wins
 
+_TABLES: Final = ("test_faults*", "test_fuzz*", "test_origin*")
+_STORMS: Final = ("test_storms*",)
+_APART: Final = ("test_cli_*", "test_*_outside*", "test_*_files*", "test_stores_file_locks*")
+_EXAMPLES: Final = ("test_examples*",)
+LEFT_OUT: Final = {
+    "all": (),
+    "covered": (*_STORMS, *_EXAMPLES),
+    "plain": (*_TABLES, *_APART, *_EXAMPLES),
+    "dev": (*_TABLES, *_STORMS),
+}
+"""What each share of the tests leaves out, by the names of files: one run of each three tests everything."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a long run say how much it has to do."""
+    """Let a long run say how much it has to do, and a short one do its share."""
     text = "count what all properties examine, print it, and fail if it is less"
     parser.addoption("--least-inputs", type=int, default=0, help=text)
+    parser.addoption("--share", choices=LEFT_OUT, default="all", help="run this share of the tests")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is not of this share."""
+    return any(map(collection_path.match, LEFT_OUT[config.getoption("--share")])) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
