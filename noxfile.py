@@ -44,7 +44,7 @@ for title, steps in (CHECKS | LONG).items():
 def tests(session: nox.Session) -> None:
     """Test the built wheel: the oldest Python for what is covered, the newest in dev mode, each a share where all are there."""
     install(session, "tests")
-    place = PYTHONS.index(session.python)
+    place = PYTHONS.index(str(session.python))
     share = SHARES[place] if all(shutil.which(f"python{one}") for one in PYTHONS) else "all"
     pytest = ("-m", "pytest", "-q", "-n", "2", f"--share={share}", *session.posargs)
     measured = [("coverage", *step) for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",))]
