@@ -247,6 +247,7 @@ def test_store_is_copied_without_its_locks(tmp_path: Path) -> None:
         async with store.lock("a"):
             for other in (pickle.loads(pickle.dumps(store)), copy.copy(store)):
                 assert repr(store) == repr(other)
-                assert 0 == len(other._held)
+                assert isinstance(other, FileTokenStore)
+                assert 0 == len(other._files._held)
 
     asyncio.run(hold())

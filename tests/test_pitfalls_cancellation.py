@@ -22,7 +22,7 @@ from vendorauth import (
     TokenStore,
     TransportError,
 )
-from vendorauth.stores import file
+from vendorauth.stores import _locks
 from vendorauth.stores._files import RecordFile
 from vendorauth.testing import FakeProGlove, ManualClock
 
@@ -131,7 +131,7 @@ async def test_thread_that_runs_on(cancelled: str, tmp_path: Path, monkeypatch: 
         save(self, *arguments)
 
     monkeypatch.setattr(RecordFile, "save", slow)
-    monkeypatch.setattr(file, "_SAVE_SECONDS", 0.01)
+    monkeypatch.setattr(_locks, "_SAVE_SECONDS", 0.01)
     async with FakeProGlove(rotation=True) as fake, asyncio.timeout(PATIENCE):
         client = client_of(fake, store=FileTokenStore(tmp_path / "tokens"))
         other = FileTokenStore(tmp_path / "tokens", lock_timeout=0)

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vendorauth.errors import StoreLockTimeout, StoreUnavailable
-from vendorauth.stores import FileTokenStore, file
+from vendorauth.stores import FileTokenStore, _locks
 from vendorauth.stores._files import RecordFile
 from vendorauth.stores._names import stored_name
 from vendorauth.stores._records import write
@@ -139,7 +139,7 @@ async def test_one_task_at_a_time(store: FileTokenStore) -> None:
             most.append(len(inside))
             inside.remove(number)
 
-    other = FileTokenStore(store._directory)
+    other = FileTokenStore(store._files.directory)
     await asyncio.gather(*(enter_slowly(one, number) for number, one in enumerate(4 * [store, other])))
     assert 8 * [1] == most
 
@@ -149,7 +149,7 @@ async def test_a_lock_excludes_only_its_account_and_no_save(store: FileTokenStor
     """Who holds a lock stops no other account, and no save: that one compares generations instead."""
     async with asyncio.timeout(20), store.lock("a"):
         assert await enter(store, "b")
-        await FileTokenStore(store._directory).save("a", TOKEN)
+        await FileTokenStore(store._files.directory).save("a", TOKEN)
         assert TOKEN == await store.load("a")
         await store.delete("a")
 
@@ -174,7 +174,7 @@ async def test_a_cancelled_wait_takes_nothing(store: FileTokenStore) -> None:
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-        assert await enter(FileTokenStore(store._directory, lock_timeout=0))
+        assert await enter(FileTokenStore(store._files.directory, lock_timeout=0))
 
 
 async def test_cancelled_while_taking(store: FileTokenStore) -> None:
@@ -187,7 +187,7 @@ async def test_cancelled_while_taking(store: FileTokenStore) -> None:
         taking.cancel()
         with suppress(asyncio.CancelledError):
             await taking
-        assert await enter(FileTokenStore(store._directory, lock_timeout=0))
+        assert await enter(FileTokenStore(store._files.directory, lock_timeout=0))
 
 
 async def test_cancelled_inside(store: FileTokenStore) -> None:
@@ -205,9 +205,9 @@ async def test_cancelled_inside(store: FileTokenStore) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     with pytest.raises(KeyError):
-        async with FileTokenStore(store._directory, lock_timeout=0).lock("a"):
+        async with FileTokenStore(store._files.directory, lock_timeout=0).lock("a"):
             raise KeyError
-    assert await enter(FileTokenStore(store._directory, lock_timeout=0))
+    assert await enter(FileTokenStore(store._files.directory, lock_timeout=0))
 
 
 async def test_a_link_in_place_of_the_lock(store: FileTokenStore, files: RecordFile, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ async def test_a_link_in_place_of_the_lock(store: FileTokenStore, files: RecordF
 async def test_a_frozen_save(store: FileTokenStore, files: RecordFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who saves for too long costs the others a bounded time, and stops no reader."""
     await store.save("a", TOKEN)
-    monkeypatch.setattr(file, "_SAVE_SECONDS", 0.01)
+    monkeypatch.setattr(_locks, "_SAVE_SECONDS", 0.01)
     with FileLock(files.save_lock).acquire():
         assert TOKEN == await store.load("a")
         with pytest.raises(StoreLockTimeout, match=f"^{files.save_lock} was held"):
@@ -257,7 +257,7 @@ def test_a_loop_that_dies_inside(store: FileTokenStore) -> None:
     loop.run_until_complete(lock.__aenter__())
     loop.close()
     del lock
-    assert asyncio.run(enter(FileTokenStore(store._directory, lock_timeout=5)))
+    assert asyncio.run(enter(FileTokenStore(store._files.directory, lock_timeout=5)))
 
 
 def test_loops_in_several_threads(store: FileTokenStore) -> None:

@@ -49,6 +49,8 @@ class TokenStore(Protocol):
         """
         Hold *account*'s lock, exclusively among all who share the store. Cancelling the wait takes nothing.
 
+        The store bounds the wait; a source cancels it after a minute.
+
         Raises:
             StoreLockTimeout: Somebody else held it for too long.
             StoreUnavailable: The store can't be reached.
