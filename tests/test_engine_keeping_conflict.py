@@ -77,6 +77,22 @@ async def test_repeated_save_stops_where_somebody_else_is_newer(world: World) ->
     assert token.generation + 1 == (await world.store.load(ACCOUNT)).generation
 
 
+@pytest.mark.parametrize("living", [True, False])
+async def test_repeated_save_goes_over_to_the_newer_token(world: World, living: bool) -> None:
+    """Rule 16: whoever logged in alone during an outage shares the others' token as soon as the store is back, if it lives."""
+    world.store.failing = {"save"}
+    source = world.source(policy=SOON)
+    token = await source.token()
+    ends = world.clock.now() + timedelta(hours=1 if living else -1)
+    theirs = attrs.evolve(token, value="sibling's", generation=token.generation + 1, expires_at=ends)
+    await world.store.inner.save(ACCOUNT, theirs)
+    world.store.failing.clear()
+    while source.status().unsaved:
+        await asyncio.sleep(0)
+    assert ("sibling's" if living else token.value) == (await source.token()).value
+    assert theirs == await world.store.load(ACCOUNT)
+
+
 async def test_conflict_that_repeats(world: World) -> None:
     """Rule 16: where even the renumbered token meets a conflict, it serves from memory and is saved later."""
     world.store = ConflictStore()

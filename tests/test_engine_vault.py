@@ -174,7 +174,7 @@ async def test_a_hanging_store(operation: str) -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_waiting_for_the_lock_is_the_stores() -> None:
-    """The vault puts no end of its own to waiting for a lock: the store does (rule 4)."""
+    """What bounds other operations does not bound waiting for a lock: the store does (rule 4)."""
     desk = Desk(hanging("lock"))
     task = asyncio.create_task(desk.do("lock"))
     ended, _ = await asyncio.wait({task}, timeout=0.05)
@@ -182,6 +182,55 @@ async def test_waiting_for_the_lock_is_the_stores() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    assert ([], []) == (desk.events, desk.store.exits)
+
+
+async def test_a_lock_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that puts no end to it either parks nobody: a StoreLockTimeout, told, and nothing to release (pitfall 18)."""
+    assert 60.0 == vault.LOCK_PATIENCE
+    monkeypatch.setattr(vault, "LOCK_PATIENCE", 0.01)
+    desk = Desk(hanging("lock"))
+    with pytest.raises(StoreLockTimeout, match=r"^the token store gave no lock within 0\.01 seconds$") as caught:
+        await desk.do("lock")
+    assert [StoreTrouble(account="jane", operation="lock", error=caught.value)] == desk.events
+    assert [] == desk.store.exits
+
+
+async def test_a_lock_that_times_out_by_itself() -> None:
+    """A TimeoutError of the store's own is its trouble, like any other exception: nobody is known to hold the lock."""
+    desk = Desk(failing("lock", TimeoutError("MARK")))
+    with pytest.raises(StoreUnavailable, match=r"^the token store's lock failed: TimeoutError$"):
+        await desk.do("lock")
+
+
+async def test_cancelled_under_the_lock() -> None:
+    """Who is cancelled while holding the lock releases it whole, and in the task that took it, before that is known."""
+    entered, leaving, opened = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tasks = list[object]()
+
+    async def slow(operation: str) -> None:
+        tasks.append(asyncio.current_task())
+        if operation == "release":
+            leaving.set()
+            await opened.wait()
+            tasks.append("released")
+
+    desk = Desk(slow)
+
+    async def hold() -> None:
+        async with desk.vault.locked():
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold())
+    await entered.wait()
+    task.cancel()
+    await leaving.wait()
+    assert not task.done()
+    opened.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [task, task, "released"] == tasks
 
 
 @pytest.mark.usefixtures("impatient")

@@ -71,12 +71,14 @@ class Failure:
     Remember why the last renewal gave no better token, how often in a row, and when the next may be tried.
 
     *stuck*: it gave a token, which ends no later than the one before; when the API refuses that one, a renewal may help.
+    *held_back*: it was ahead of expiry, and only a password would have helped; whoever waits for a token may send that.
     """
 
     error: VendorAuthError
     attempt: int
     next_try: Moment
     stuck: bool = False
+    held_back: bool = False
 
 
 def is_definite(error: VendorAuthError) -> bool:
@@ -256,7 +258,8 @@ class Account:
         *may_ask*: a callable may have other credentials by now. *refused*: the API refused the caller's token.
         """
         failure = self.failure
-        if failure is not None and not failure.next_try.passed(now) and not (refused and failure.stuck):
+        may_try = failure is None or failure.held_back or failure.next_try.passed(now) or (refused and failure.stuck)
+        if failure is not None and not may_try:
             return failure.error
         if self.refreshable:
             return None

@@ -209,7 +209,11 @@ async def _save_once(setup: Setup, account: Account, token: Token) -> None:
         stored = await setup.vault.load()
         if stored is None or stored.generation != token.generation:
             return
-    with suppress(StoreConflict):
+    try:
         await setup.vault.save(token)
+    except StoreConflict:
+        stored = await setup.vault.load()
+        if stored is not None and setup.has_life(stored):
+            Keeper(setup, account).adopt(stored)
     if account.token is token:
         account.unsaved = account.rolled = False

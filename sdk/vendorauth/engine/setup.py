@@ -13,6 +13,7 @@ from vendorauth.engine.exchange import Send
 from vendorauth.engine.freshness import Life, Moment, life_of
 from vendorauth.engine.policy import RefreshPolicy
 from vendorauth.engine.vault import Vault
+from vendorauth.errors import StoreError, StoreLockTimeout, VendorAuthError
 from vendorauth.events import TokenEvent
 from vendorauth.flows import LoginFlow
 from vendorauth.tokens import Challenge, CredentialsSource, PasswordCredentials, Token
@@ -56,3 +57,12 @@ class Setup:
     def can_log_in(self) -> bool:
         """Whether there may be a password to log in with."""
         return callable(self.credentials) or isinstance(self.credentials, PasswordCredentials)
+
+    def held_back(self, error: VendorAuthError) -> bool:
+        """
+        Tell whether *error*, of a renewal ahead of expiry, means that only a password would have helped (rules 7, 16).
+
+        Without the store's lock a refresh token that rotates is not spent.
+        """
+        of_store = isinstance(error, StoreError) and not isinstance(error, StoreLockTimeout)
+        return of_store and self.can_log_in and not self.strict_store

@@ -346,6 +346,8 @@ class TokenSource:
     def _is_final(self, account: Account, flight: Flight, error: VendorAuthError) -> bool:
         """Tell whether whoever waited for *flight* gets its *error*, or goes on with a renewal that may log in."""
         if flight.kind is Kind.AHEAD:
+            if self._setup.held_back(error):
+                return False
             return account.refreshable or not (isinstance(error, ReauthenticationRequired) and self._setup.can_log_in)
         return flight.kind is Kind.RENEWAL
 
@@ -392,5 +394,6 @@ class TokenSource:
         ):
             attempt = account.attempts + 1
             pause = pause_for(error, attempt, self._setup.policy.backoff, self._setup.draw())
-            account.fail(Failure(error, attempt, now.after(pause)))
+            held_back = kind is Kind.AHEAD and self._setup.held_back(error)
+            account.fail(Failure(error, attempt, now.after(pause), held_back=held_back))
         self.report(RenewalFailed(account=self.flow.account, error=error, pause=pause, ahead=kind is Kind.AHEAD))

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, TypeVar, final
 
-from vendorauth.errors import StoreConflict, StoreError, StoreUnavailable
+from vendorauth.errors import StoreConflict, StoreError, StoreLockTimeout, StoreUnavailable
 from vendorauth.events import Operation, StoreTrouble, TokenEvent
 from vendorauth.stores import TokenStore
 from vendorauth.stores._reports import listener
@@ -19,7 +19,10 @@ T = TypeVar("T")
 log: Final = logging.getLogger(__name__)
 
 PATIENCE: Final = 10.0
-"""Seconds that a store may take to load, save, delete or release; waiting for a lock is bounded by the store."""
+"""Seconds that a store may take to load, save, delete or release."""
+
+LOCK_PATIENCE: Final = 60.0
+"""Seconds after which a lock is not waited for any more: the store bounds that wait, and one that does not must park nobody."""
 
 
 @final
@@ -61,7 +64,8 @@ class Vault:
         """
         Hold the account's lock. Raises `StoreError` when it can't be had; trouble with releasing it is only reported.
 
-        The store's own context manager never sees an exception: one that rolls back would undo a good save.
+        The store's own context manager never sees an exception: one that rolls back would undo a good save. It is left
+        in the task that entered it, and by who is cancelled, too; cancelled while it is being left, it hears of that.
         """
         lock = await self._seam("lock", self._take, bounded=False)
         try:
@@ -72,8 +76,17 @@ class Vault:
 
     async def _take(self) -> AbstractAsyncContextManager[None]:
         lock = self.store.lock(self._account)
-        await lock.__aenter__()
-        return lock
+        bound = asyncio.timeout(LOCK_PATIENCE)
+        try:
+            async with bound:
+                await lock.__aenter__()
+        except TimeoutError:
+            if not bound.expired():
+                raise
+        else:
+            return lock
+        message = f"the token store gave no lock within {LOCK_PATIENCE:g} seconds"
+        raise StoreLockTimeout(message)
 
     async def _seam(self, operation: Operation, call: Callable[[], Awaitable[T]], *, bounded: bool = True) -> T:
         trouble: StoreError
