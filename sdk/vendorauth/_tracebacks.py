@@ -34,6 +34,7 @@ _INSIDE: Final = sys.stdlib_module_names | {
     "msgspec",
     "multidict",
     "propcache",
+    "redis",
     "yarl",
 }
 """The packages whose frames are cut: this one, and those that it calls."""

@@ -84,7 +84,8 @@ class Token:
     where the credentials themselves are sent with every request). *issued_at* is the time just before the request that
     brought it was sent; *expires_at* is ``None`` when the vendor names no end. Both are aware. *generation* is set by
     the engine, never by a flow; 0 means "not yet set". *details* holds JSON that the flow wants back at the next
-    refresh or request.
+    refresh or request; ``refresh_expires_at`` among them, in seconds since the epoch, tells stores that forget by
+    themselves when the refresh token ends.
 
     Raises:
         ValueError: A time is naive.

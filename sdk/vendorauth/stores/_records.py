@@ -8,18 +8,21 @@ entry in ``_READERS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import attrs
 import msgspec
 
+from vendorauth._tracebacks import discreetly
 from vendorauth._wire import structure
 from vendorauth.errors import ProtocolError, StoreUnavailable, StoreUnreadable
 from vendorauth.tokens import JSON, Token
 
+END_OF_REFRESH: Final = "refresh_expires_at"
 
-class NoRecord(Exception):
+
+class NoRecord(ValueError):
     """Say that these bytes are no record of any version, and why; what they say is not repeated."""
 
 
@@ -45,6 +48,29 @@ class _RecordOne:
     """What version 1 looks like; a key that it does not know is ignored."""
 
     token: _TokenOne
+
+
+@discreetly
+def write_record(token: Token) -> bytes:
+    """
+    Write *token* down, secrets included, for a store of your own: JSON in UTF-8, with a version.
+
+    Raises:
+        StoreUnavailable: It holds something that JSON can't say.
+    """
+    return write(token)
+
+
+@discreetly
+def read_record(record: bytes | str) -> Token:
+    """
+    Read what `write_record` wrote, in this release or in an earlier one.
+
+    Raises:
+        ValueError: This is no record; what it says is not repeated.
+        StoreUnreadable: A newer release wrote it: leave it as it is.
+    """
+    return read(record.encode(errors="surrogatepass") if isinstance(record, str) else record)
 
 
 def write(token: Token) -> bytes:
@@ -82,7 +108,7 @@ def read(content: bytes, subject: str = "the stored record") -> Token:
         NoRecord: This is no record of any version.
         StoreUnreadable: A newer release wrote it.
     """
-    form = _json(content)
+    form = decoded(content)
     try:
         version = structure(form, _Versioned, subject).version
         if version in _READERS:
@@ -93,7 +119,22 @@ def read(content: bytes, subject: str = "the stored record") -> Token:
     raise StoreUnreadable(message) if version > max(_READERS) else NoRecord(message)
 
 
-def _json(content: bytes) -> JSON:
+def end_of_refresh(token: Token) -> datetime | None:
+    """
+    Tell when *token*'s refresh token ends; ``None`` where that is not known.
+
+    It is the flow's to say, as `END_OF_REFRESH` among the details, in seconds since the epoch. The end of a token without
+    one says nothing: a cookie may roll for weeks before it is saved again.
+    """
+    until: Any = token.details.get(END_OF_REFRESH)
+    try:
+        return datetime.fromtimestamp(until, UTC) if type(until) in {int, float} else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def decoded(content: bytes) -> JSON:
+    """Decode *content* from JSON; ``None`` where it is none."""
     try:
         return msgspec.json.decode(content)
     except (ValueError, RecursionError):  # msgspec's DecodeError and UnicodeDecodeError are ValueErrors
