@@ -52,7 +52,7 @@ def test_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert 0 == exit_code(monkeypatch, "--help")
     told = capsys.readouterr().out
     assert "Usage: vendorauth" in told
-    for command in ("demo", "sandbox"):
+    for command in ("demo", "key", "sandbox"):
         assert f"\n  {command} " in told
 
 
@@ -153,6 +153,6 @@ def test_is_installed_as_a_command(tmp_path: Path) -> None:
 def test_all_commands_have_help() -> None:
     """No command is without a sentence about it."""
     commands = app.app.registered_commands
-    assert ["demo", "sandbox"] == sorted(command.callback.__name__ for command in commands if command.callback)
+    assert ["demo", "key", "sandbox"] == sorted(command.callback.__name__ for command in commands if command.callback)
     assert all(command.callback and command.callback.__doc__ for command in commands)
     assert isinstance(app.app, typer.Typer)

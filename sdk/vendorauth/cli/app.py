@@ -65,3 +65,14 @@ def sandbox(proglove_port: Port = 0, protogrid_port: Port = 0, token_life: Token
     from vendorauth.cli.sandbox import run_sandbox  # noqa: PLC0415  quick --help
 
     asyncio.run(run_sandbox(proglove_port, protogrid_port, token_life, typer.echo))
+
+
+@app.command()
+def key() -> None:
+    """Print a new key for EncryptedTokenStore, and nothing else. Keep it like a password."""
+    try:
+        from cryptography.fernet import Fernet  # noqa: PLC0415  needs another extra
+    except ModuleNotFoundError:
+        typer.echo("vendorauth: this command needs an extra: pip install 'vendorauth[encryption]'", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(Fernet.generate_key().decode())
