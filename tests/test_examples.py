@@ -121,7 +121,7 @@ async def test_the_tests_of_an_application(reader: Reader) -> None:
 
 def test_every_example_is_run_here() -> None:
     """No example is without a test, and none is without a page."""
-    tests = Path(__file__).read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_examples*.py"))
     pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
     names = sorted(path.name for path in EXAMPLES.glob("*.py"))
     assert names == [name for name in names if f'"{name}"' in tests and f"examples/{name}\n" in pages]
