@@ -13,7 +13,7 @@ CHECKS = {
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
     "docs": ("docs", *(("sphinx-build", "-nWqb", kind, "docs", f"docs/_build/{kind}") for kind in ("html", "doctest"))),
 }
-LONG = {"fuzz": ("tests", FUZZ), "soak": ("benchmarks", ("python", "benchmarks/soak.py"))}
+LONG = {"fuzz": ("tests", FUZZ)} | {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("soak", "fleet")}
 
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"

@@ -239,7 +239,7 @@ def main() -> None:
     (HERE / "results" / "soak.json").write_bytes(msgspec.json.encode(figures) + b"\n")
     soak_plot(figures, HERE.parent / "docs" / "explanation" / "soak.svg")
     complaints = _verdict(figures)
-    sys.exit("\n".join(complaints))
+    sys.exit("\n".join(complaints) or None)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,15 @@ settings.load_profile(SHORT)  # --hypothesis-profile comes later, and wins
 
 _TABLES: Final = ("test_faults*", "test_fuzz*", "test_origin*")
 _STORMS: Final = ("test_storms*",)
-_APART: Final = ("test_cli_*", "test_*_outside*", "test_*_files*", "test_stores_file_locks*")
+_APART: Final = (
+    "test_cli_*",
+    "test_fleet*",
+    "test_*_conformance*",
+    "test_*_files*",
+    "test_*_outside*",
+    "test_stores_file_locks*",
+    "test_stores_redis*",
+)
 _EXAMPLES: Final = ("test_examples*",)
 LEFT_OUT: Final = {
     "all": (),
