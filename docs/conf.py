@@ -36,7 +36,10 @@ myst_heading_anchors = 3
 
 nitpick_ignore_regex = [
     # Other projects' names: intersphinx would need the network for each build.
-    (r"py:.*", r"(aiohttp|asyncio|collections|contextlib|datetime|multidict|os|ssl|typing|urllib|yarl)\..*"),
+    (
+        r"py:.*",
+        r"(aiohttp|asyncio|collections|cryptography|redis|contextlib|datetime|multidict|os|ssl|typing|urllib|yarl)\..*",
+    ),
     # Bases that exist to be shared: their members are shown with each public class.
     (
         r"py:class",
@@ -48,7 +51,14 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(vendorauth\.[a-z_.]+\.)?(JSON|T|ErrorT)"),
 ]
 
-_PUBLIC = ("vendorauth", "vendorauth.proglove", "vendorauth.protogrid", "vendorauth.stores", "vendorauth.testing")
+_PUBLIC = (
+    "vendorauth",
+    "vendorauth.proglove",
+    "vendorauth.protogrid",
+    "vendorauth.stores",
+    "vendorauth.testing",
+    "vendorauth.testing.conformance",
+)
 
 
 def _public_names() -> dict[str, str]:

@@ -92,11 +92,53 @@ def soak() -> str:
     return "\n".join(["| what | measured |", "|---|---|", *lines]) + "\n"
 
 
+SCENES: Final = {
+    "steady": "{requests:,} requests in {seconds:g} s, {failures} failed; logins: {logins}, refreshes: {refreshes}, "
+    "together {renewals_per_token_life:g} for each life of a token; refresh tokens spent twice: {reuse}",
+    "kills": "{kills:,} kills, {requests:,} requests, {failures} failed; rotations lost: {lost_rotations}, logins: {logins}, "
+    "unreadable files: {unreadable}",
+    "freeze": "the newer token stayed in {newer_stayed} of {tries} tries; the others waited for {longest_wait_s:g} s at most; "
+    "{failures} of the frozen failed",
+    "restarts": "{restarts} restarts, {requests:,} requests, {failures} failed; logins: {logins}, tokens afterwards: "
+    "{tokens_afterwards}",
+    "refused": "{processes_at_once} processes at once and {restarts} restarts in {seconds:g} s sent the password "
+    "{passwords_sent} times",
+    "lag": "waiting for the lock: half below {while_waiting_ms[p50]:g} ms, 99 of 100 below {while_waiting_ms[p99]:g} ms; "
+    "idle, 99 of 100 below {idle_ms[p99]:g} ms",
+    "cost": "a save takes {ours_ms:g} ms, by hand {by_hand_ms:g} ms: {ratio:g} of that; 10,000 fresh tokens asked the store "
+    "{store_accesses_of_10000_fresh_tokens} times",
+}
+"""What each scene of ``benchmarks/fleet.py`` has measured."""
+
+
+def fleet() -> str:
+    """Write, as Markdown, the figures of the scenes that a fleet of processes has played, and what did not hold."""
+    results = json.loads((RESULTS / "fleet.json").read_text())
+    lines = [f"{results['machine']}.", "", "| `nox -s fleet -- ...` | measured | broken |", "|---|---|---|"]
+    for scene, form in SCENES.items():
+        for name in (f"{scene}-{kind}" for kind in ("file", "redis", "kept", "lost")):
+            if name in results:
+                figures = results[name]
+                shown = form.format_map(figures | _numbers(figures))
+                lines.append(f"| `{name}` | {shown} | {', '.join(figures['broken']) or 'nothing'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _numbers(figures: Mapping[str, Any]) -> dict[str, int]:
+    """Count what *figures* list."""
+    return {"failures": sum(figures.get("failed", {}).values()), "unreadable": len(figures.get("unreadable", ()))}
+
+
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} x {name}" for name, count in sorted(counts.items()))
 
 
-TABLES: Final[list[tuple[str, Callable[[], str]]]] = [("pitfalls", pitfalls), ("faults", faults), ("soak", soak)]
+TABLES: Final[list[tuple[str, Callable[[], str]]]] = [
+    ("pitfalls", pitfalls),
+    ("faults", faults),
+    ("soak", soak),
+    ("fleet", fleet),
+]
 """What is written: the name of the file, without ``.md``, and what gives its text."""
 
 
