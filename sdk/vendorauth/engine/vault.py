@@ -67,7 +67,7 @@ class Vault:
         The store's own context manager never sees an exception: one that rolls back would undo a good save. It is left
         in the task that entered it, and by who is cancelled, too; cancelled while it is being left, it hears of that.
         """
-        lock = await self._seam("lock", self._take, bounded=False)
+        lock = await self._seam("lock", self._take)
         try:
             yield
         finally:
@@ -76,35 +76,32 @@ class Vault:
 
     async def _take(self) -> AbstractAsyncContextManager[None]:
         lock = self.store.lock(self._account)
-        bound = asyncio.timeout(LOCK_PATIENCE)
-        try:
-            async with bound:
-                await lock.__aenter__()
-        except TimeoutError:
-            if not bound.expired():
-                raise
-        else:
-            return lock
-        message = f"the token store gave no lock within {LOCK_PATIENCE:g} seconds"
-        raise StoreLockTimeout(message)
+        await lock.__aenter__()
+        return lock
 
-    async def _seam(self, operation: Operation, call: Callable[[], Awaitable[T]], *, bounded: bool = True) -> T:
+    async def _seam(self, operation: Operation, call: Callable[[], Awaitable[T]]) -> T:
         trouble: StoreError
-        heard = listener.set(lambda error: self._event(operation, error))
+        seconds = LOCK_PATIENCE if operation == "lock" else PATIENCE
+        bound = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(PATIENCE if bounded else None):
-                return await call()
+            # The timer first: the loop may keep it, with its context, for long after it is over.
+            async with bound:
+                return await self._heard(operation, call)
         except StoreError as error:
             trouble = error
         except Exception as error:  # noqa: BLE001  the seam to a user's store
-            trouble = StoreUnavailable(f"the token store's {operation} failed: {type(error).__name__}")
-            trouble.__cause__ = error
-        finally:
-            with suppress(ValueError):  # collected after its loop was closed, outside its own context
-                listener.reset(heard)
+            trouble = _translated(operation, error, seconds if bound.expired() else None)
         if not isinstance(trouble, StoreConflict):
             self._report(operation, trouble)
         raise trouble
+
+    async def _heard(self, operation: Operation, call: Callable[[], Awaitable[T]]) -> T:
+        heard = listener.set(lambda error: self._event(operation, error))
+        try:
+            return await call()
+        finally:
+            with suppress(ValueError):  # collected after its loop was closed, outside its own context
+                listener.reset(heard)
 
     def _report(self, operation: Operation, error: StoreError) -> None:
         log.warning("%s: token store, %s: %s", self._account, operation, error)
@@ -112,3 +109,11 @@ class Vault:
 
     def _event(self, operation: Operation, error: StoreError) -> None:
         self._tell(StoreTrouble(account=self._account, operation=operation, error=error))
+
+
+def _translated(operation: Operation, error: Exception, waited: float | None) -> StoreError:
+    if operation == "lock" and waited is not None:
+        return StoreLockTimeout(f"the token store gave no lock within {waited:g} seconds")
+    trouble = StoreUnavailable(f"the token store's {operation} failed: {type(error).__name__}")
+    trouble.__cause__ = error
+    return trouble
