@@ -84,6 +84,7 @@ class Proxy:
         self.swallows = False
         self.loses = b""
         self.connections = 0
+        self.swallowed = 0
         self._to = port
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,6 +135,7 @@ class Proxy:
     async def _up(self, reader: asyncio.StreamReader, ahead: asyncio.StreamWriter, lost: asyncio.Event) -> None:
         while piece := await reader.read(_PIECE):
             if self.swallows:
+                self.swallowed += 1
                 continue
             if self.loses and self.loses in piece:
                 self.loses = b""
