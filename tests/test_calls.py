@@ -238,3 +238,10 @@ async def test_over() -> None:
     error = Budget(0.5, "GET /x").over()
     assert isinstance(error, RequestTimeout)
     assert "GET /x: no answer within 0.5 s" == str(error)
+
+
+@pytest.mark.parametrize("headers", [5, [1], ["ab", "c"]])
+def test_headers_that_are_no_mapping(headers: Any) -> None:
+    """What maps no names to texts is told before anything is sent."""
+    with pytest.raises(ConfigurationError, match=r"^headers must map names, such as X-Request-ID, to str$"):
+        prepare("GET", URL, "https://api.example.com/x", {"headers": headers})

@@ -311,3 +311,11 @@ async def test_a_session_lent_before_a_fork(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(ConfigurationError, match="before the fork"):
             await sessions.send("GET", URL(server.origin), {})
     assert [] == server.received
+
+
+def test_plain_http_to_this_machine_meets_no_proxy() -> None:
+    """DESIGN 7: plain http is allowed to loopback because it stays on this machine; another machine's proxy is passed by."""
+    sessions = Sessions(proxy="http://proxy.example:3128")
+    assert sessions._proxy_for(URL("http://127.0.0.1:8000/x")) is None
+    assert URL("http://proxy.example:3128") == sessions._proxy_for(URL("https://127.0.0.1:8000/x"))
+    assert URL("http://127.0.0.1:3128") == Sessions(proxy="http://127.0.0.1:3128")._proxy_for(URL("http://localhost/x"))

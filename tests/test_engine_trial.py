@@ -1,9 +1,13 @@
 """Credentials that go with every request are on trial until the vendor has accepted them (rule 10)."""
 
-import attrs
+from collections.abc import Mapping
 
-from _storms import Storm, credentialed
+import attrs
+import pytest
+
+from _storms import ApiOfStorm, Storm, credentialed
 from _vendor import JANE
+from vendorauth import NotFound
 
 
 async def test_only_the_current_credentials_end_their_trial() -> None:
@@ -13,4 +17,21 @@ async def test_only_the_current_credentials_end_their_trial() -> None:
     source.accepted(attrs.evolve(token, generation=token.generation - 1))
     assert source.trial is not None
     source.accepted(token)
+    assert source.trial is None
+
+
+async def test_an_error_of_the_api_is_not_the_passwords() -> None:
+    """Rule 10: a request that fails for a reason of its own lets the next one try."""
+
+    def answer(path: str, headers: Mapping[str, str]) -> int:
+        assert headers
+        return 404 if path == "/missing" else 200
+
+    storm = Storm()
+    source = credentialed(storm, JANE)
+    api = ApiOfStorm(storm, source, answer)
+    with pytest.raises(NotFound):
+        await api.get("/missing")
+    assert source.trial is not None
+    assert 200 == await api.get("/x")
     assert source.trial is None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from vendorauth.errors import StoreError, StoreUnavailable, StoreUnreadable
 from vendorauth.stores._names import stored_name
-from vendorauth.stores._records import NoRecord, read, write
+from vendorauth.stores._records import END_OF_REFRESH, NoRecord, end_of_refresh, read, write
 from vendorauth.stores._reports import listener, report
 from vendorauth.tokens import JSON, Token
 
@@ -195,3 +195,9 @@ def test_a_report_is_logged_and_told(caplog: pytest.LogCaptureFixture) -> None:
         report(error)
     assert [error] == heard
     assert 3 * [("vendorauth.stores._reports", logging.WARNING, "moved aside")] == caplog.record_tuples
+
+
+@pytest.mark.parametrize("until", [1e300, -1e300, float("nan"), 10**30, "soon", True, None])
+def test_an_end_of_the_refresh_token_that_is_no_time(until: JSON) -> None:
+    """It counts as not known."""
+    assert end_of_refresh(attrs.evolve(TOKEN, details={END_OF_REFRESH: until})) is None

@@ -197,3 +197,15 @@ def test_challenge_with_half_a_character() -> None:
     challenge = Challenge(name="CODE", account="jane", hidden={"user": "\ud800"})
     with pytest.raises(ValueError, match=r"^half a character in it can't be written$"):
         challenge.to_json()
+
+
+@pytest.mark.parametrize(("hint", "problem"), [("\ud800", "half a character"), ("x", "nested too deeply")])
+def test_a_challenge_that_cannot_be_written(hint: str, problem: str) -> None:
+    """What JSON can't say is a ValueError that repeats nothing of it."""
+    deep: Any = "MARK"
+    for _ in range(100_000 if hint == "x" else 0):
+        deep = [deep]
+    challenge = Challenge(name="X", account="jane", hint=hint, hidden={"s": deep})
+    with pytest.raises(ValueError, match=problem) as caught:
+        challenge.to_json()
+    assert "MARK" not in str(caught.value)
