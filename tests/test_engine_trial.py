@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+import aiohttp
 import attrs
 import pytest
 
 from _storms import ApiOfStorm, Storm, credentialed
 from _vendor import JANE
-from vendorauth import NotFound
+from vendorauth import NotFound, TransportError
 
 
 async def test_only_the_current_credentials_end_their_trial() -> None:
@@ -33,5 +34,27 @@ async def test_an_error_of_the_api_is_not_the_passwords() -> None:
     with pytest.raises(NotFound):
         await api.get("/missing")
     assert source.trial is not None
+    assert 200 == await api.get("/x")
+    assert source.trial is None
+
+
+async def test_a_lost_connection_is_not_the_passwords() -> None:
+    """Rule 10: nor does a request whose answer never came decide anything; the next one tries."""
+    reachable = False
+
+    def answer(path: str, headers: Mapping[str, str]) -> int:
+        assert path
+        assert headers
+        if not reachable:
+            raise aiohttp.ServerDisconnectedError
+        return 200
+
+    storm = Storm()
+    source = credentialed(storm, JANE)
+    api = ApiOfStorm(storm, source, answer)
+    with pytest.raises(TransportError):
+        await api.get("/x")
+    assert source.trial is not None
+    reachable = True
     assert 200 == await api.get("/x")
     assert source.trial is None
