@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -254,8 +255,8 @@ def test_a_process_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monke
         processes._answer(ours)
 
 
-@pytest.mark.parametrize("work", [processes.save_on_and_on, processes._count_up_there])
-def test_what_the_other_process_does(work: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("work", "first"), [(processes.save_on_and_on, 2), (processes._count_up_there, -1)])
+def test_what_the_other_process_does(work: object, first: int, tmp_path: Path) -> None:
     """It says when it has begun, and goes on until it is told, or left alone."""
     assert callable(work)
     ours, theirs = multiprocessing.Pipe()
@@ -263,6 +264,11 @@ def test_what_the_other_process_does(work: object, tmp_path: Path) -> None:
     with ours, theirs:
         thread.start()
         ours.recv()
+        for _ in range(500):
+            there = asyncio.run(FileTokenStore(tmp_path).load("jane"))
+            if first <= (-1 if there is None else there.generation):
+                break
+            time.sleep(0.01)
         ours.send("go")
         thread.join()
     found = asyncio.run(FileTokenStore(tmp_path).load("jane"))
