@@ -17,14 +17,15 @@ settings.load_profile(SHORT)  # --hypothesis-profile comes later, and wins
 
 _TABLES: Final = ("test_faults*", "test_fuzz*", "test_origin*")
 _STORMS: Final = ("test_storms*",)
-_APART: Final = ("test_cli_*", "test_*_files*", "test_*_outside*", "test_stores_file_locks*")
+_APART: Final = ("test_*_files*", "test_*_outside*", "test_stores_file_locks*")
 _FLEET: Final = ("test_fleet*", "test_*_conformance*", "test_stores_redis_*")
 _EXAMPLES: Final = ("test_examples*",)
+_TWICE: Final = ("test_cli_*", "test_pitfalls_*", "test_secrets_*")
 LEFT_OUT: Final = {
     "all": (),
     "covered": (*_TABLES, *_STORMS, *_EXAMPLES),
-    "plain": (*_APART, *_FLEET, *_EXAMPLES),
-    "dev": (*_TABLES, *_STORMS, *_FLEET),
+    "plain": (*_APART, *_FLEET, *_EXAMPLES, *_TWICE),
+    "dev": (*_TABLES, *_STORMS, *_APART, *_FLEET),
 }
 """What each share of the tests leaves out, by the names of files: one run of each three tests everything."""
 
