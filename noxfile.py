@@ -7,13 +7,13 @@ import nox
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
 PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
 FUZZ = ("pytest", "-n2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
-SHARES = ("covered", "plain", "dev")
 CHECKS = {
     "lint": ("lint", ("ruff", "check"), ("ruff", "format", "--check")),
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
     "docs": ("docs", *(("sphinx-build", "-nWqb", kind, "docs", f"docs/_build/{kind}") for kind in ("html", "doctest"))),
 }
-LONG = {"fuzz": ("tests", FUZZ)} | {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("soak", "fleet")}
+SCRIPTS = ("bench", "fleet", "simulate", "soak")
+LONG = {"fuzz": ("tests", FUZZ)} | {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in SCRIPTS}
 
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"
@@ -45,7 +45,7 @@ def tests(session: nox.Session) -> None:
     """Test the built wheel: the oldest Python for what is covered, the newest in dev mode, each a share where all are there."""
     install(session, "tests")
     place = PYTHONS.index(str(session.python))
-    share = SHARES[place] if all(shutil.which(f"python{one}") for one in PYTHONS) else "all"
+    share = ("covered", "plain", "dev")[place] if all(shutil.which(f"python{one}") for one in PYTHONS) else "all"
     pytest = ("-m", "pytest", "-q", "-n", "2", f"--share={share}", *session.posargs)
     measured = [("coverage", *step) for step in (("erase",), ("run", *pytest), ("combine", "-q"), ("report",))]
     for command in (measured, [("python", *pytest)], [("python", "-X", "dev", *pytest)])[place]:

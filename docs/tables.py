@@ -92,6 +92,71 @@ def soak() -> str:
     return "\n".join(["| what | measured |", "|---|---|", *lines]) + "\n"
 
 
+def speed() -> str:
+    """Write, as Markdown, what the last comparisons with other clients found, one part for each."""
+    found = [json.loads(path.read_text("utf-8")) for path in sorted((RESULTS / "bench").glob("*.json"))]
+    return "\n\n".join(map(_comparison, found)) + "\n"
+
+
+def _comparison(found: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    conditions = f"on {_text(found['machine'])}, with {versions}. Ratios are to {_text(found['reference'])}."
+    parts = [
+        f"## {found['title']}",
+        f"`nox -s bench -- {found['name']}`, {conditions}",
+        _measured(found),
+        f"![{found['title']}](bench/{found['name']}.svg)",
+    ]
+    goals = [
+        f"- {_text(goal['row'])}: {goal['column']} at most {goal['most']:g}: {'reached' if goal['reached'] else '**missed**'}"
+        for goal in found["goals"]
+    ]
+    return "\n\n".join([*parts, "\n".join(goals)] if goals else parts)
+
+
+def _measured(found: Mapping[str, Any]) -> str:
+    more = list(dict.fromkeys(column for row in found["rows"] for column in row["more"]))
+    lines = [["", "how", found["unit"], "ratio", "middle half of the ratios", *more]]
+    lines += [
+        [
+            _text(row["name"]),
+            _text(row["how"]),
+            f"{row['value']:,.4g}",
+            "" if row["ratio"] is None else f"{row['ratio']:.3g}",
+            " to ".join(f"{one:.3g}" for one in row["spread"] or ()),
+            *[_text(f"{row['more'].get(column, '')}") for column in more],
+        ]
+        for row in found["rows"]
+    ]
+    head, *body = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([head, "|" + "---|" * len(lines[0]), *body])
+
+
+def scaling() -> str:
+    """Write, as Markdown, what the simulated days came to."""
+    columns = {
+        "ordinary": "mean",
+        "peak": "peak",
+        "at start": "first_minute",
+        "in the outage": "during_outage",
+        "peak after it": "peak_after_outage",
+        "back after (s)": "recovered",
+        "refused for the quota": "throttled",
+        "without a token (s)": "longest_wait",
+    }
+    lines = [f"| accounts, hosts | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for one in json.loads((RESULTS / "simulate.json").read_text())["scenarios"]:
+        figures = (f"{one[name]:,.10g}" for name in columns.values())
+        lines.append(f"| {_scenario(one)} | {' | '.join(figures)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _scenario(one: Mapping[str, Any]) -> str:
+    parts = [f"{one['accounts']:,}", "1 host" if one["hosts"] == 1 else f"{one['hosts']} hosts"]
+    said = {"one store": one["shared"], "not paced": not one["paced"], "no jitter": not one["jitter"]}
+    return ", ".join(parts + [words for words, so in said.items() if so])
+
+
 SCENES: Final = {
     "steady": "{requests:,} requests in {seconds:g} s, {failures} failed; logins: {logins}, refreshes: {refreshes}, "
     "together {renewals_per_token_life:g} for each life of a token; refresh tokens spent twice: {reuse}",
@@ -138,6 +203,8 @@ TABLES: Final[list[tuple[str, Callable[[], str]]]] = [
     ("faults", faults),
     ("soak", soak),
     ("fleet", fleet),
+    ("scaling", scaling),
+    ("speed", speed),
 ]
 """What is written: the name of the file, without ``.md``, and what gives its text."""
 

@@ -15,7 +15,7 @@ from vendorauth import (
     Response,
     Token,
 )
-from vendorauth.engine import source as engine_source
+from vendorauth.engine import settling as engine_settling
 from vendorauth.engine import vault
 
 AGEING = 3300.0
@@ -178,8 +178,8 @@ async def _hang(account: str) -> Token | None:
 
 async def test_look_at_a_hung_store_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule 9b: callers wait for a look for two seconds at most; aclose() waits for its end."""
-    assert 2.0 == engine_source.LOOK_WITHIN
-    monkeypatch.setattr(engine_source, "LOOK_WITHIN", 0.01)
+    assert 2.0 == engine_settling.LOOK_WITHIN
+    monkeypatch.setattr(engine_settling, "LOOK_WITHIN", 0.01)
     monkeypatch.setattr(vault, "PATIENCE", 0.05)
     world.vendor.script["login"].append(FAILING)
     store = CountingStore()

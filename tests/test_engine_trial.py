@@ -21,40 +21,25 @@ async def test_only_the_current_credentials_end_their_trial() -> None:
     assert source.trial is None
 
 
-async def test_an_error_of_the_api_is_not_the_passwords() -> None:
-    """Rule 10: a request that fails for a reason of its own lets the next one try."""
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(None, NotFound), (aiohttp.ServerDisconnectedError(), TransportError)],
+    ids=["404", "no answer"],
+)
+async def test_what_says_nothing_of_the_password(fault: Exception | None, error: type[Exception]) -> None:
+    """Rule 10: a request that fails for a reason of its own, or whose answer never came, lets the next one try."""
 
     def answer(path: str, headers: Mapping[str, str]) -> int:
         assert headers
+        if path == "/missing" and fault is not None:
+            raise fault
         return 404 if path == "/missing" else 200
 
     storm = Storm()
     source = credentialed(storm, JANE)
     api = ApiOfStorm(storm, source, answer)
-    with pytest.raises(NotFound):
+    with pytest.raises(error):
         await api.get("/missing")
     assert source.trial is not None
-    assert 200 == await api.get("/x")
-    assert source.trial is None
-
-
-async def test_a_lost_connection_is_not_the_passwords() -> None:
-    """Rule 10: nor does a request whose answer never came decide anything; the next one tries."""
-    reachable = False
-
-    def answer(path: str, headers: Mapping[str, str]) -> int:
-        assert path
-        assert headers
-        if not reachable:
-            raise aiohttp.ServerDisconnectedError
-        return 200
-
-    storm = Storm()
-    source = credentialed(storm, JANE)
-    api = ApiOfStorm(storm, source, answer)
-    with pytest.raises(TransportError):
-        await api.get("/x")
-    assert source.trial is not None
-    reachable = True
     assert 200 == await api.get("/x")
     assert source.trial is None

@@ -20,10 +20,10 @@ from vendorauth.cognito.jwt import LONGEST_LIFE, life_of
 from vendorauth.cognito.shapes import AuthAnswer, AuthenticationResult, NewDeviceMetadata
 from vendorauth.errors import ProtocolError
 from vendorauth.messages import Response
-from vendorauth.proglove.models import (
+from vendorauth.proglove import (
     AuthInformation,
+    BaseEvent,
     Device,
-    Event,
     Feature,
     Gateway,
     Links,
@@ -78,7 +78,7 @@ DOCUMENTS: Final[Mapping[Any, Any]] = {
     Device: DEVICE,
     Gateway: {"id": MARK, "name": MARK, "usecase": MARK},
     Feature: {"feature": MARK, "enabled": True, "additional_properties": {MARK: 1}},
-    Event: EVENT,
+    BaseEvent: EVENT,
     ScanEvent: EVENT,
     TelemetryEvent: TELEMETRY,
     UnknownEvent: EVENT,

@@ -11,9 +11,11 @@ from urllib.parse import unquote
 import pytest
 from yarl import URL
 
+from _listing import take
 from _origin import API, BASE, COGNITO, JANE, KINDS, Net, PlainFlow, run_net
-from vendorauth import ApiClient, ConfigurationError, ProGloveClient
+from vendorauth import ApiClient, ConfigurationError, ProGloveClient, ProtocolError
 from vendorauth.client import BaseClient
+from vendorauth.proglove import Device
 
 
 @pytest.fixture
@@ -323,26 +325,35 @@ async def test_a_hostile_customer_id(net: Net, customer: str, sent: bool) -> Non
     assert [] == net.leaks
 
 
-async def test_pages_that_point_elsewhere(net: Net) -> None:
-    """Of a link to the next page only its token is used: host and path stay ours (ProGlove, Data endpoints)."""
-    links = ["https://evil.test/x?next_token=1", "//evil.test?next_token=2", "javascript:x?next_token=3#@evil.test"]
-    answers = [b'{"items": [], "links": {"next": "%s"}}' % link.encode() for link in links]
-    pages = iter([*answers, b'{"items": [], "links": {"next": null}}'])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.test/x?next_token=1",
+        "//evil.test?next_token=2",
+        "javascript:x?next_token=3#@evil.test",
+        f"http://{API}/latest/demo0001/devices?next_token=4",
+        f"https://jane@{API}/latest/demo0001/devices?next_token=5",
+        "https://[?next_token=6",
+    ],
+)
+async def test_pages_that_point_elsewhere(net: Net, link: str) -> None:
+    """A link to the next page that leads to another origin is not followed: it ends in an error, after its page."""
     other = net.api.answer
 
     def page(heard: Any) -> bytes:
         if not heard.path.endswith("/devices"):
             return other(heard)
-        content = next(pages)
+        content = b'{"items": [{"id": "1"}], "links": {"next": "%s"}}' % link.encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
 
     net.api.answer = page
+    found = list[Device]()
     async with net.client("proglove") as client:
         assert isinstance(client, ProGloveClient)
-        assert [] == [one async for one in client.devices()]
-    path = "/latest/demo0001/devices"
-    queries = ["", "?next_token=1", "?next_token=2", "?next_token=3"]
-    assert [f"{path}{query}" for query in queries] == [one.target for one in net.api.heard[1:]]
+        with pytest.raises(ProtocolError, match=r"^GET /latest/demo0001/devices: the link .* another origin$"):
+            await take(client.devices(), found)
+    assert ["1"] == [device.id for device in found]
+    assert ["/latest/demo0001/devices"] == [one.target for one in net.api.heard[1:]]
     assert [] == net.leaks
 
 

@@ -113,8 +113,14 @@ async def used(world: Planted, folder: Path) -> list[object]:
     for client in (glove, *grids):
         source = client.tokens
         reached += [client, source, source.flow, source.status(), source.peek(), await source.token()]
-        reached += [*vars(client).values(), *vars(source).values(), *vars(source._account).values()]
+        reached += [*held_by(client), *held_by(source), *held_by(source._account)]
     return reached
+
+
+def held_by(one: object) -> list[object]:
+    """Give what is in *one*'s attributes, slots or not."""
+    slots = [name for kind in type(one).__mro__ for name in getattr(kind, "__slots__", ()) if name != "__weakref__"]
+    return [*getattr(one, "__dict__", {}).values(), *(getattr(one, name) for name in slots if hasattr(one, name))]
 
 
 async def test_everything_that_a_user_can_reach(tmp_path: Path) -> None:

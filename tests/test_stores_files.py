@@ -8,18 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from _stores import home
 from vendorauth.errors import StoreUnavailable
 from vendorauth.stores import FileTokenStore, _files
 from vendorauth.tokens import Token
 
+__all__ = ["home"]
+
 TOKEN = Token(value="s3cret-value", issued_at=datetime(2025, 1, 1, tzinfo=UTC), generation=5)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "tokens"
-    folder.mkdir(0o700)
-    return folder
 
 
 @pytest.fixture
@@ -49,7 +45,7 @@ def failing_sync(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("failing_sync", [errno.EINVAL, errno.EBADF], indirect=True)
 def test_a_folder_that_knows_no_sync(home: Path) -> None:
     """A file system that can't sync folders is fine."""
-    _files._sync_folder(home)
+    _files.sync_folder(home)
 
 
 @pytest.mark.usefixtures("failing_sync")
@@ -57,7 +53,7 @@ def test_a_folder_that_knows_no_sync(home: Path) -> None:
 def test_a_folder_that_fails_to_sync(home: Path) -> None:
     """A file system that fails at it is not."""
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        _files._sync_folder(home)
+        _files.sync_folder(home)
 
 
 async def refused(store: FileTokenStore, why: str) -> None:

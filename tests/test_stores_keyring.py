@@ -6,7 +6,7 @@ import copy
 import pickle
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,13 @@ from keyring.errors import KeyringError, KeyringLocked
 
 from _keyring import LONGEST, DriversError, FailingKeyring, FolderKeyring, Killed, MortalKeyring
 from _marks import PASSWORD, chain, held, leaks
+from _stores import told
 from vendorauth.errors import ConfigurationError, StoreConflict, StoreError, StoreUnavailable
 from vendorauth.stores import KeyringTokenStore
 from vendorauth.stores._names import stored_name
-from vendorauth.stores._reports import listener
 from vendorauth.tokens import Token
+
+__all__ = ["told"]
 
 ACCOUNT = "jané@example.com|日本"
 SMALL = Token(value=PASSWORD, issued_at=datetime(2026, 1, 1, tzinfo=UTC), generation=1)
@@ -50,14 +52,6 @@ def locks(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(locks: Path) -> KeyringTokenStore:
     return KeyringTokenStore("service", lock_directory=locks)
-
-
-@pytest.fixture
-def told() -> Iterator[list[StoreError]]:
-    heard = list[StoreError]()
-    reset = listener.set(heard.append)
-    yield heard
-    listener.reset(reset)
 
 
 def found(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,36 +11,30 @@ import pytest
 import redis.asyncio
 from redis.commands import READ_COMMANDS
 
-from _valkey import JANE, KEY, OPERATIONS, Proxy, Spy, Valkey, client_of, keys_of, not_shown, token_of, use
+from _stores import told
+from _valkey import (
+    JANE,
+    KEY,
+    OPERATIONS,
+    Proxy,
+    Spy,
+    client,
+    client_of,
+    keys_of,
+    not_shown,
+    port,
+    token_of,
+    use,
+)
 from vendorauth import ConfigurationError, Token
 from vendorauth.errors import StoreConflict, StoreError, StoreUnavailable, StoreUnreadable
 from vendorauth.stores._names import stored_name
 from vendorauth.stores._records import write
-from vendorauth.stores._reports import listener
 from vendorauth.stores.redis import RedisTokenStore
 
+__all__ = ["client", "port", "told"]
+
 DAY = 86400.0
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    with Valkey() as server:
-        yield server.port
-
-
-@pytest.fixture
-async def client(port: int) -> AsyncGenerator[redis.asyncio.Redis]:
-    async with client_of(port) as one:
-        await one.flushall()
-        yield one
-
-
-@pytest.fixture
-def told() -> Iterator[list[StoreError]]:
-    heard = list[StoreError]()
-    before = listener.set(heard.append)
-    yield heard
-    listener.reset(before)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,15 @@ from redis.exceptions import RedisError
 
 from _raw import free_port
 from _tls import loopback_contexts
-from _valkey import JANE, KEY, NEVER, Proxy, Spy, Valkey, ask, binary, client_of, not_shown, token_of, until
+from _valkey import JANE, KEY, NEVER, Proxy, Spy, Valkey, ask, binary, client_of, not_shown, port, token_of, until
 from vendorauth import Token
 from vendorauth.errors import StoreConflict, StoreUnavailable
 from vendorauth.stores.redis import _EXTEND, RedisTokenStore
 
+__all__ = ["port"]
+
 COMMANDS = ("get", "set", "del", "pexpire", "eval")
 PASSWORD = "MARK-password"
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    with Valkey() as server:
-        yield server.port
 
 
 @pytest.fixture

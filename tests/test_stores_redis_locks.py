@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
 from itertools import pairwise, product
 from typing import Any
 
 import pytest
 import redis.asyncio
 
-from _valkey import JANE, KEY, NEVER, Proxy, Spy, Valkey, client_of, not_shown, token_of, until
+from _valkey import JANE, KEY, NEVER, Proxy, Spy, Valkey, client, client_of, not_shown, port, token_of, until
 from vendorauth.errors import StoreConflict, StoreLockTimeout, StoreUnavailable
 from vendorauth.stores import redis as store_module
 from vendorauth.stores.redis import RedisTokenStore
 
+__all__ = ["client", "port"]
+
 LOCK = f"{KEY}:lock"
 LEASE = 0.3
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    with Valkey() as server:
-        yield server.port
-
-
-@pytest.fixture
-async def client(port: int) -> AsyncGenerator[redis.asyncio.Redis]:
-    async with client_of(port) as one:
-        await one.flushall()
-        yield one
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import gc
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,17 +25,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from _marks import frames, held
 from _raw import free_port
-from _valkey import JANE, NEVER, OPERATIONS, Proxy, Valkey, client_of, not_shown, token_of, until, use
+from _valkey import JANE, NEVER, OPERATIONS, Proxy, client_of, not_shown, port, token_of, until, use
 from vendorauth import TokenStore
 from vendorauth.errors import StoreUnavailable
 from vendorauth.stores import redis as module
+
+__all__ = ["port"]
 from vendorauth.stores.redis import RedisTokenStore
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    with Valkey() as server:
-        yield server.port
 
 
 async def test_nobody_listens() -> None:

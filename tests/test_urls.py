@@ -47,6 +47,8 @@ def test_good_base_urls(expected: str, text: str) -> None:
         "file:///etc/passwd",
         "https://",
         "https:///path",
+        f"https://{'a' * 64}.example.com",
+        "https://api..example.com",
         "https://api.example.com:port",
         "https://api.example.com:99999",
         "https://[::1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from math import isinf
 from typing import Any, Final, TypeAlias, TypedDict, final
 
@@ -77,12 +78,12 @@ class Call:
     body: Any = attrs.field(repr=False)
     replayable: bool
 
-    @property
+    @cached_property
     def label(self) -> str:
         """How errors call it: method and path."""
         return f"{self.method} {self.url.raw_path}"
 
-    @property
+    @cached_property
     def safe(self) -> bool:
         """Whether sending it twice is possible and changes nothing: GET, HEAD."""
         return self.replayable and self.method in SAFE
@@ -201,14 +202,15 @@ def _is_text(form: Mapping[Any, Any]) -> bool:
 
 @final
 class Budget:
-    """Keep the time of one call: *end* is when it is over, in the loop's time."""
+    """Keep the time of one call: *end* is when it is over, in the time of *loop*."""
 
-    __slots__ = ("_label", "_seconds", "end")
+    __slots__ = ("_label", "_seconds", "end", "loop")
 
     def __init__(self, seconds: float, label: str) -> None:
         self._seconds = seconds
         self._label = label
-        self.end = asyncio.get_running_loop().time() + seconds
+        self.loop = asyncio.get_running_loop()
+        self.end = self.loop.time() + seconds
 
     @property
     def until(self) -> float | None:
@@ -218,7 +220,7 @@ class Budget:
     @property
     def left(self) -> float:
         """The seconds that are left."""
-        return self.end - asyncio.get_running_loop().time()
+        return self.end - self.loop.time()
 
     def over(self) -> RequestTimeout:
         """Make the error for when it is over."""

@@ -18,6 +18,7 @@ from vendorauth._dates import retry_after
 from vendorauth._tracebacks import cut
 from vendorauth._urls import NO_URL, same_origin
 from vendorauth.engine.clock import Clock
+from vendorauth.engine.deadlines import Deadlines
 from vendorauth.engine.pauses import pause_after
 from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.source import TokenSource
@@ -60,7 +61,7 @@ class Answer:
         """End reading it, as aiohttp's own ``async with`` does."""
         try:
             await self.raw.__aexit__(None, None, None)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation's frames hold the headers, too
             cut(error)
             raise
 
@@ -77,6 +78,7 @@ class Sender:
         self._retries = retries
         self._proven: Token | None = None
         self._proof: CIMultiDict[str] = CIMultiDict()
+        self._deadlines = Deadlines()
 
     async def send(self, call: Call, seconds: float, *, stream: bool = False) -> Answer:
         """
@@ -128,7 +130,7 @@ class Sender:
             raise problem
         try:
             self._source.absorb(token, answer.response)
-        except BaseException:
+        except BaseException:  # a flow's bug, as below
             answer.raw.close()
             raise
         return answer
@@ -196,6 +198,8 @@ class Sender:
         while True:
             attempt += 1
             result = await self._once(call, headers, budget, stream=stream)
+            if isinstance(result, Answer) and result.response.status not in _BUSY:
+                return result
             pause = self._pause(call, result, attempt, budget) if attempt <= self._retries else None
             if pause is None:
                 if isinstance(result, Answer):
@@ -208,8 +212,9 @@ class Sender:
     async def _once(
         self, call: Call, headers: CIMultiDict[str], budget: Budget, *, stream: bool
     ) -> Answer | VendorAuthError:
+        timeout = self._deadlines.watch(budget.end, budget.loop)
         try:
-            async with asyncio.timeout_at(budget.until):
+            async with timeout:
                 return await self._exchange(call, headers, stream=stream)
         except TimeoutError:
             trouble: VendorAuthError = budget.over()
@@ -220,20 +225,30 @@ class Sender:
         except (ValueError, TypeError) as error:
             # aiohttp refuses what it can't send so; the text may show it.
             trouble = ConfigurationError(f"{call.label}: this can't be sent ({type(error).__name__})")
+        finally:
+            self._deadlines.forget(timeout)
         raise trouble
 
     async def _exchange(self, call: Call, headers: CIMultiDict[str], *, stream: bool) -> Answer:
         raw = await self._sessions.send(call.method, call.url, headers, call.body)
+        if raw.status in REDIRECTS:
+            raw = await self._follow(call, headers, raw)
+        if stream:
+            return Answer(raw, Response(raw.status, raw.headers, None))
+        # No `async with`: reading to the end gives the connection back, and a read that fails closes it.
+        body = await (raw.read() if raw.ok else body_of(raw, raw.read()))
+        return Answer(raw, Response(raw.status, raw.headers, body))
+
+    async def _follow(
+        self, call: Call, headers: CIMultiDict[str], raw: aiohttp.ClientResponse
+    ) -> aiohttp.ClientResponse:
         for _ in range(_MOST_HOPS):
             target = self._redirect(call, raw)
             if target is None:
                 break
             raw.release()
             raw = await self._sessions.send(call.method, target, headers, call.body)
-        if stream:
-            return Answer(raw, Response(raw.status, raw.headers, None))
-        async with raw:
-            return Answer(raw, Response(raw.status, raw.headers, await body_of(raw, raw.read())))
+        return raw
 
     def _redirect(self, call: Call, raw: aiohttp.ClientResponse) -> URL | None:
         """Give where a GET or HEAD is redirected to, if that is the same origin; nobody else may see the token."""
@@ -267,7 +282,7 @@ class Sender:
         """Give the seconds to wait before *call* is tried again, or ``None`` when it is not."""
         asked: float | None = None
         if isinstance(result, Answer):
-            if not call.safe or result.response.status not in _BUSY:
+            if not call.safe:
                 return None
             asked = retry_after(result.response.headers, now=self._clock.now())
         elif not isinstance(result, TransportError) or not call.replayable or (result.sent and not call.safe):

@@ -53,7 +53,8 @@ def checked_base_url(given: str | URL, *, allow_http: bool = False, name: str = 
 def _absolute(given: str | URL, name: str) -> URL:
     try:
         url = URL(given)
-        _ = url.host, URL(str(url))  # decoding IDNA may fail, and so may reading what yarl itself has written
+        # Decoding IDNA may fail, so may reading what yarl itself has written, and getaddrinfo() encodes once more.
+        _ = url.host, URL(str(url)), (url.raw_host or "").encode("idna")
     except NO_URL:
         url = URL()
     nowhere = not url.host or url.explicit_port == 0

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, NewType, TypeVar, get_args, get_origin, is_typeddict
+from types import NoneType, UnionType
+from typing import Any, Final, NewType, TypeVar, Union, get_args, get_origin, is_typeddict
 
 import attrs
 from cattrs import (
@@ -46,6 +47,8 @@ Seconds = NewType("Seconds", int)
 _WIRE: Final = "wire"
 _LONGEST_NUMBER: Final = 18
 _MOST_COMPLAINTS: Final = 3
+_SCALARS: Final[dict[Any, tuple[type[object], ...]]] = {str: (str,), int: (int,), bool: (bool,), float: (float, int)}
+"""What JSON's values are made of, and which of their types on the wire pass for one."""
 
 
 def wire(*names: str, default: Any = attrs.NOTHING, secret: bool = False) -> Any:
@@ -53,7 +56,7 @@ def wire(*names: str, default: Any = attrs.NOTHING, secret: bool = False) -> Any
     return attrs.field(default=default, repr=not secret, metadata={_WIRE: names})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Resource:
     """Be something that an API lists; fields that this version does not know are kept in *extra*."""
 
@@ -83,7 +86,7 @@ def structure(value: JSON, shape: type[T], subject: str) -> T:
     """
     try:
         return _structured(value, shape, subject)
-    except Exception as error:
+    except Exception as error:  # a user's type may raise anything, in frames that hold the answer
         cut_noting(error)
         raise
 
@@ -136,12 +139,14 @@ _UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, CattrsError, B
 
 
 def _exactly(*kinds: type[object]) -> Hook:
+    first = kinds[0]
+
     def hook(value: Any, _: Any) -> Any:
         # type() and not isinstance(): True is no int on the wire.
-        if type(value) not in kinds:
-            message = f"not a {kinds[0].__name__}"
-            raise TypeError(message)
-        return value
+        if type(value) is first or type(value) in kinds:
+            return value
+        message = f"not a {first.__name__}"
+        raise TypeError(message)
 
     return hook
 
@@ -182,17 +187,28 @@ def _is_shape(shape: Any) -> bool:
 def _shape_hook(shape: Any, converter: Converter) -> Hook:
     """Structure an attrs class: fields by their wire names, unknown ones into *extra* where the class has it."""
     plain: type[attrs.AttrsInstance] = get_origin(shape) or shape
+    free = getattr(plain, "__parameters__", ())
+    if free and shape is plain and issubclass(plain, Resource):  # a page of whatever there is
+        generic: Any = plain
+        shape = generic[(Any,) * len(free)]
     names: dict[str, tuple[str, ...]] = {one.name: one.metadata.get(_WIRE, (one.name,)) for one in attrs.fields(plain)}
     overrides: Any = {name: override(rename=wire_names[0]) for name, wire_names in names.items()}
+    if issubclass(plain, Resource):
+        overrides["extra"] = override(omit=True)
     inner: Hook = make_dict_structure_fn(shape, converter, **overrides)
     spellings = [(first, other) for first, *others in names.values() for other in others]
     if not issubclass(plain, Resource):
-        return lambda value, kind: inner(_respelled(value, spellings), kind)
+        return (lambda value, kind: inner(_respelled(value, spellings), kind)) if spellings else inner
     known = {spelling for wire_names in names.values() for spelling in wire_names} - {"extra"}
 
     def resource(value: Any, kind: Any) -> Any:
-        extra = {key: one for key, one in value.items() if key not in known}
-        return inner({**_respelled(value, spellings), "extra": extra}, kind)
+        made = inner(_respelled(value, spellings) if spellings else value, kind)
+        unknown = value.keys() - known
+        if unknown:
+            made.__dict__["extra"] = {
+                key: one for key, one in value.items() if key in unknown
+            }  # nobody has seen it yet
+        return made
 
     return resource
 
@@ -202,6 +218,16 @@ def _respelled(value: dict[str, Any], spellings: list[tuple[str, str]]) -> dict[
         if first not in value and other in value:
             value = {**value, first: value[other]}
     return value
+
+
+def _is_optional_scalar(shape: Any) -> bool:
+    return get_origin(shape) in {Union, UnionType} and any(shape == (kind | None) for kind in _SCALARS)
+
+
+def _optional_scalar(shape: Any, _: Converter) -> Hook:
+    """Do in one call what cattrs does in two: most fields of resources may be missing or null."""
+    (kind,) = {*get_args(shape)} - {NoneType}
+    return _exactly(*_SCALARS[kind], NoneType)
 
 
 def _is_fixed_tuple(shape: Any) -> bool:
@@ -243,8 +269,9 @@ def _guarded(kind: type[object], factory: Callable[[Any, Converter], Hook]) -> C
 
 def _converter(*, detailed: bool) -> Converter:
     made = Converter(detailed_validation=detailed)
-    for kinds in ((str,), (int,), (bool,), (float, int)):
-        made.register_structure_hook(kinds[0], _exactly(*kinds))
+    for kind, kinds in _SCALARS.items():
+        made.register_structure_hook(kind, _exactly(*kinds))
+    made.register_structure_hook_factory(_is_optional_scalar, _optional_scalar)
     made.register_structure_hook(bytes, _never)
     made.register_structure_hook_func(lambda shape: shape is object, _whatever)
     made.register_structure_hook(Seconds, _seconds)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn, Self, TypedDict, TypeVar, Unpack, final, overload
 
 import aiohttp
@@ -30,8 +30,12 @@ from vendorauth.tokens import JSON, CredentialsSource, Token
 
 T = TypeVar("T")
 
-_KEPT_URLS = 256
-"""So many paths are kept as URLs: making one costs as much as a tenth of a small request."""
+_KEPT_URLS = 32
+"""
+So many paths are kept as URLs: making one costs as much as a tenth of a small request.
+
+Each costs 1.3 KB in each client of a pool. An application has few paths, or very many, with ids in them.
+"""
 
 
 class ClientOptions(TypedDict, total=False):
@@ -94,9 +98,9 @@ class BaseClient:
             strict_store=options.get("strict_store", False),
             clock=clock,
         )
-        retries = _retries(options.get("retries", 2))
-        self._sender = Sender(self._tokens, self._sessions, dialect, SystemClock() if clock is None else clock, retries)
-        self._find = lru_cache(maxsize=_KEPT_URLS)(self._url)
+        self._dialect = dialect
+        self._clock = clock
+        self._retries = _retries(options.get("retries", 2))
         self._closing: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
@@ -146,7 +150,7 @@ class BaseClient:
         try:
             call, seconds = self._prepared(method, path, options)
             answer = await self._sender.send(call, seconds)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation's frames hold headers and bodies, too
             cut_noting(error)
             raise
         return ApiResponse(answer.response, call.label)
@@ -163,7 +167,7 @@ class BaseClient:
         try:
             call, seconds = self._prepared(method, path, options)
             answer = await self._sender.send(call, seconds, stream=True)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation's frames hold headers and bodies, too
             cut_noting(error)
             raise
         try:
@@ -208,11 +212,31 @@ class BaseClient:
         under_way = task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
         return task if under_way else None
 
+    # These three are made for the first request: of a pool's thousands of clients, many send none for long.
+
+    @cached_property
+    def _sender(self) -> Sender:
+        clock = SystemClock() if self._clock is None else self._clock
+        return Sender(self._tokens, self._sessions, self._dialect, clock, self._retries)
+
+    @cached_property
+    def _find(self) -> Callable[[str], URL]:
+        return lru_cache(maxsize=_KEPT_URLS)(self._url)
+
+    @cached_property
+    def _bare(self) -> Callable[[str, str], Call]:
+        return lru_cache(maxsize=_KEPT_URLS)(self._bare_call)
+
     def _url(self, path: str) -> URL:
         return join(self._tokens.flow.base_url, path)
 
+    def _bare_call(self, method: str, path: str) -> Call:
+        return prepare(method, self._url, path, {})  # kept with the call
+
     def _prepared(self, method: str, path: str, options: ReadOptions) -> tuple[Call, float]:
         """Make a call of *options* and how long it may take, and empty them: our callers' frames hold them as well."""
+        if not options and type(path) is str:  # anything else could not be looked up
+            return self._bare(method, path), self._timeout
         given: Any = options  # a TypedDict has no clear(), and may be one with a body
         try:
             timeout = given.get("timeout")

@@ -33,6 +33,9 @@ _CLASSES: Final[dict[int, type[ApiError]]] = {
     HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
 }
 
+NO_CONTENT: Final = 204
+"""The status of an answer without a body (RFC 9110, section 15.3.5); HTTPStatus is slow to be asked for it."""
+
 _REQUEST_IDS: Final = ("x-amzn-RequestId", "x-amz-apigw-id", "X-Request-ID")
 _REQUEST_ID: Final = re.compile("[!-~]{1,128}")
 _CODE: Final = re.compile("[A-Za-z][A-Za-z0-9_.]{0,99}")
@@ -83,7 +86,7 @@ class ApiResponse:
             ProtocolError: The body is no JSON, or not of this model.
             ConfigurationError: *model* is no type that JSON can be structured into.
         """
-        if self.status == HTTPStatus.NO_CONTENT:
+        if self.message.status == NO_CONTENT:
             return None
         if self.message.json is NOT_JSON:
             message = f"{self.label}: the answer ({self.status}) is not JSON"

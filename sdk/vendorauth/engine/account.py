@@ -7,8 +7,9 @@ import os
 from collections import deque
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
-from typing import Any, Final, final
-from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
+from math import inf
+from typing import Any, Final, TypeAlias, final
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import attrs
 
@@ -24,6 +25,9 @@ from vendorauth.errors import (
 )
 from vendorauth.stores import TokenStore
 from vendorauth.tokens import Challenge, Credentials, CredentialsSource, Token
+
+_NONE: Final[frozenset[int]] = frozenset()
+_LONG_AGO: Final = -inf
 
 UNKNOWN: Final = -1
 """A generation below every other."""
@@ -87,15 +91,56 @@ def is_definite(error: VendorAuthError) -> bool:
     return isinstance(error, AuthError) and not error.temporary and not isinstance(error, other)
 
 
+Serving: TypeAlias = tuple[float, float, asyncio.AbstractEventLoop | None, Token | None]
+
+
 @final
 class Account:
     """
     Be the state of one account's token in one event loop.
 
-    Everything here is changed synchronously; the awaiting is done elsewhere. *quiet* is the moment until which `token`
-    is handed out without another thought. *trial*: the token consists of credentials that nobody has seen to work;
-    *doubted*: it does, and the API has refused it.
+    Everything here is changed synchronously; the awaiting is done elsewhere. *serving* is for how long `token` is
+    handed out without another thought: until when by the wall clock, by the monotonic one, in which loop, and the token
+    itself; one tuple, because that is quickly read. *trial*: the token consists of credentials that nobody has seen to work;
+    *doubted*: it does, and the API has refused it. *users*: how many sources are attached to it.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "adopted",
+        "asked",
+        "asked_at",
+        "asked_for",
+        "challenge",
+        "challenge_until",
+        "dead_refresh",
+        "doubted",
+        "failure",
+        "flights",
+        "floor",
+        "futile",
+        "leaving",
+        "life",
+        "logged_out",
+        "looked_at",
+        "looks",
+        "loop",
+        "person",
+        "person_seconds",
+        "person_since",
+        "process",
+        "refusal",
+        "renewals",
+        "rolled",
+        "saver",
+        "serving",
+        "store",
+        "token",
+        "trial",
+        "undeleted",
+        "unsaved",
+        "users",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None, store: TokenStore | None) -> None:
         self.loop: Final = loop
@@ -103,11 +148,11 @@ class Account:
         self.store: Final = store
         self.flights: Final = SingleFlight()
         self.looks: Final = SingleFlight()
-        self.futile: Final[dict[int, tuple[Moment, int]]] = {}
-        self.renewals: Final[deque[float]] = deque(maxlen=MOST_RENEWALS)
+        self.futile: dict[int, tuple[Moment, int]] | None = None
+        self.renewals: deque[float] | None = None
         self.token: Token | None = None
         self.life: Life = OVER
-        self.quiet: Moment = ALWAYS
+        self.serving: Serving = (ALWAYS.wall, ALWAYS.monotonic, None, None)
         self.trial: Trial | None = None
         self.doubted: bool = False
         self.unsaved: bool = False
@@ -121,16 +166,16 @@ class Account:
         self.challenge: ChallengeRequired | None = None
         self.challenge_until: Moment = ALWAYS
         self.asked_for: tuple[Challenge, Moment] | None = None
-        self.looked_at: float = float("-inf")
+        self.looked_at: float = _LONG_AGO
         self.asked: Credentials | None = None
-        self.asked_at: float = float("-inf")
+        self.asked_at: float = _LONG_AGO
         self.person: asyncio.Task[Any] | None = None
         self.person_since: float | None = None
         self.person_seconds: float = 0.0
         self.saver: asyncio.Task[None] | None = None
         self.leaving: int = 0
-        self.undeleted: frozenset[int] = frozenset()
-        self.sources: Final[WeakSet[object]] = WeakSet()
+        self.undeleted: frozenset[int] = _NONE
+        self.users: int = 0
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         """
@@ -142,13 +187,25 @@ class Account:
         Raises:
             RuntimeError: It is another loop's, which still lives.
         """
+        if self.loop is None:
+            return False
         if self.process != os.getpid():
             _inherited.append(self)
             return False
-        if self.loop is None or self.loop is loop or self.loop.is_closed():
+        if self.loop is loop or self.loop.is_closed():
             return self.loop is loop
         message = "this token source belongs to another event loop, which still lives: make one for each loop"
         raise RuntimeError(message)
+
+    def note_futile(self, status: int, until: Moment, generation: int) -> None:
+        """Take renewals after refusals with *status* for futile *until* then, for tokens up to *generation* (rule 12)."""
+        self.futile = {**(self.futile or {}), status: (until, generation)}
+
+    def note_renewal(self, now: float) -> None:
+        """Count one renewal for a refused token."""
+        if self.renewals is None:
+            self.renewals = deque(maxlen=MOST_RENEWALS)
+        self.renewals.append(now)
 
     def hold(self, token: Token, life: Life, *, unsaved: bool) -> None:
         """Take *token* as the current one; it ends what was latched, but not a refused password's pause."""
@@ -162,7 +219,10 @@ class Account:
         if self.trial is not None:
             self.trial.over = True
         self.trial, self.doubted = trial, False
-        self.quiet = ALWAYS if trial is not None else self.life.ahead if self.refreshable else self.life.stale
+        self._serve_until(ALWAYS if trial is not None else self.life.ahead if self.refreshable else self.life.stale)
+
+    def _serve_until(self, moment: Moment) -> None:
+        self.serving = (moment.wall, moment.monotonic, self.loop, self.token)
 
     def prove(self, token: Token) -> None:
         """Note that the vendor has accepted *token*, which consists of the credentials themselves."""
@@ -174,12 +234,12 @@ class Account:
         token = self.token
         if token is not None and not token.value and token.generation == refused.generation:
             self.doubted = self.doubted or self.trial is not None or status == _UNAUTHORIZED
-            self.quiet = ALWAYS
+            self._serve_until(ALWAYS)
 
     def roll(self, token: Token, life: Life) -> None:
         """Take *token*, the current one with a newer value (rule 17)."""
         self.token, self.life, self.rolled = token, life, True
-        self.quiet = ALWAYS
+        self._serve_until(ALWAYS)
 
     @contextmanager
     def without_person(self) -> Generator[None, None, None]:
@@ -212,19 +272,19 @@ class Account:
     def fail(self, failure: Failure) -> None:
         """Latch *failure* until its next try."""
         self.failure = failure
-        self.quiet = ALWAYS
+        self._serve_until(ALWAYS)
 
     def calm_down(self, now: Moment) -> None:
         """Let the token serve without a thought until there is something to do for it."""
         stale = self.life.stale
         if self.trial is not None:
-            self.quiet = ALWAYS
+            self._serve_until(ALWAYS)
         elif not self.refreshable or self.flights.current is not None:
-            self.quiet = stale
+            self._serve_until(stale)
         elif self.failure is not None and not self.failure.next_try.passed(now):
-            self.quiet = stale.or_earlier(self.failure.next_try)
+            self._serve_until(stale.or_earlier(self.failure.next_try))
         else:
-            self.quiet = self.life.ahead
+            self._serve_until(self.life.ahead)
 
     @property
     def attempts(self) -> int:
@@ -283,7 +343,7 @@ class Account:
 
     def is_futile(self, rejected: Token, status: int, now: Moment) -> bool:
         """Tell whether a refusal of *rejected* with *status* is known not to be the token's fault (rule 12)."""
-        until, generation = self.futile.get(status, (ALWAYS, UNKNOWN))
+        until, generation = (self.futile or {}).get(status, (ALWAYS, UNKNOWN))
         return not until.passed(now) and rejected.generation <= generation
 
     def stays_futile(self, renewed: Token) -> None:
@@ -292,12 +352,13 @@ class Account:
 
         Else refusals with two statuses would undo each other's pauses: every renewal for one is news to the other.
         """
-        for status, (until, generation) in self.futile.items():
-            self.futile[status] = until, max(generation, renewed.generation)
+        for status, (until, generation) in (self.futile or {}).items():
+            self.note_futile(status, until, max(generation, renewed.generation))
 
     def renews_too_often(self, now: Moment, pause: float) -> bool:
         """Tell whether refused tokens have brought `MOST_RENEWALS` within *pause*, so that none more is started now."""
-        often = len(self.renewals) == MOST_RENEWALS and now.monotonic < self.renewals[0] + pause
+        latest = self.renewals
+        often = latest is not None and len(latest) == MOST_RENEWALS and now.monotonic < latest[0] + pause
         return often and self.flights.current is None
 
     def may_look(self, now: Moment) -> bool:
@@ -307,6 +368,9 @@ class Account:
             self.looked_at = now.monotonic
         return due
 
+
+NOBODY: Final = Account(None, None)
+"""What a token source begins with, which never changes."""
 
 _inherited: Final[list[Account]] = []
 _Accounts = WeakValueDictionary[Hashable, Account]
@@ -318,9 +382,9 @@ def shared_account(
 ) -> Account:
     """Give the state for this account, these credentials, this store object and *loop*: rule 2."""
     of_loop = _accounts.setdefault(loop, WeakValueDictionary())
-    key = (os.getpid(), id(store), name, _key(credentials))
+    key = (id(store), name, _key(credentials))
     account = of_loop.get(key)
-    if account is None:
+    if account is None or account.process != os.getpid():
         account = of_loop[key] = Account(loop, store)
     return account
 

@@ -25,11 +25,12 @@ class Exchange:
     """
     Speak with the vendor within *deadline* seconds from now on, however many requests that takes.
 
-    *only_asked* tells whether the last request was one that only asks, and so carried no password.
+    *begun* tells whether there was a request, *only_asked* whether the last one only asks, and so carried no password.
     """
 
     def __init__(self, send: Send, deadline: float) -> None:
         self._send = send
+        self.begun: bool = False
         self.only_asked: bool = False
         self._started = asyncio.get_running_loop().time()
         self._deadline = deadline
@@ -60,7 +61,7 @@ class Exchange:
         return await self.run(make())
 
     async def _noting(self, request: Request) -> Response:
-        self.only_asked = request.only_asks
+        self.begun, self.only_asked = True, request.only_asks
         return await self._send(request)
 
 

@@ -189,7 +189,7 @@ async def last_save(setup: Setup, account: Account) -> None:
     await stop_saving(account)
     if account.unsaved or account.rolled:
         await _save_now(setup, account)
-    if account.unsaved and account.sources:
+    if account.unsaved and account.users:
         keep_saving(setup, account)
 
 

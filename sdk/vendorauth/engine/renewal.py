@@ -99,10 +99,25 @@ class Renewal:
         return result
 
     async def _hold(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        async with self._lock():
+        async with self._turn(), self._lock():
             self._exchange = Exchange(self._setup.send, self._setup.policy.deadline)
             await self._load()
             return await step()
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncGenerator[None, None]:
+        """Wait for a turn before the lock is taken and the deadline begins; one that was not needed is somebody else's."""
+        turns = self._setup.turns
+        if turns is None:
+            yield
+            return
+        await turns.take()
+        before = self._exchange
+        try:
+            yield
+        finally:
+            if self._exchange is before or not self._exchange.begun:
+                turns.give_back()
 
     @asynccontextmanager
     async def _lock(self) -> AsyncGenerator[None, None]:

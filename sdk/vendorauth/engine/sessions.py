@@ -6,11 +6,13 @@ import asyncio
 import os
 import ssl as tls
 import warnings
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final, TypeAlias, final
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
 
 import aiohttp
+import attrs
 from yarl import URL
 
 from vendorauth._urls import NO_URL, is_loopback
@@ -25,6 +27,7 @@ USER_AGENT: Final = f"vendorauth/{__version__} aiohttp/{aiohttp.__version__}"
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 """Time is kept by whoever sends: one deadline for a whole call, not one for each of its requests."""
 
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
 
 _inherited: Final[list[aiohttp.ClientSession]] = []
 
@@ -48,17 +51,24 @@ class Sessions:
         ssl: Ssl | None = None,
     ) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._shared: _Shared | None = None
         self._closed = False
         self._borrowed = borrowed
         self._proxy = None if proxy is None else _proxy_url(proxy)
         self._trust_env = trust_env
-        self._options: dict[str, Any] = {} if ssl is None else {"ssl": ssl}
+        self._options: Mapping[str, Any] = _NO_OPTIONS if ssl is None else {"ssl": ssl}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = self._made_in = os.getpid()
 
-    async def send(
-        self, method: str, url: URL, headers: Mapping[str, str], data: Any = None, *, skip: tuple[str, ...] = ()
-    ) -> aiohttp.ClientResponse:
+    def send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        data: Any = None,
+        *,
+        skip: tuple[str, ...] | None = None,
+    ) -> Awaitable[aiohttp.ClientResponse]:
         """Send one request, and give its answer as soon as its headers are there; the body is the caller's to read."""
         session = self._session
         if (
@@ -68,7 +78,7 @@ class Sessions:
             or self._process != os.getpid()
         ):
             session = self._open()
-        return await session.request(
+        return session.request(
             method,
             url,
             headers=headers,
@@ -88,12 +98,15 @@ class Sessions:
         self._closed = True
         self._leave_to_parent()
         session, self._session = self._session, None
-        if session is not None:
+        if self._shared is not None:
+            self._leave_shared()
+        elif session is not None:
             await session.close()
 
     def __del__(self) -> None:
         self._leave_to_parent()
-        if self._session is not None and self._borrowed is None:
+        if self._session is not None:
+            self._leave_shared()
             warnings.warn("a vendorauth client was never closed: use `async with` or aclose()", ResourceWarning, 2)
 
     def _open(self) -> aiohttp.ClientSession:
@@ -102,17 +115,21 @@ class Sessions:
             raise RuntimeError(message)
         self._leave_to_parent()
         self._loop, self._process = asyncio.get_running_loop(), os.getpid()
-        self._session = aiohttp.ClientSession(
-            connector=self._connector(),
-            connector_owner=self._borrowed is None,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT},
-            timeout=_NO_TIMEOUT,
-            trace_configs=None if self._borrowed is None else list(self._borrowed.trace_configs),
-        )
-        # aiohttp would by itself send GET, HEAD, PUT and DELETE again when a connection is lost; here callers decide that.
-        self._session._retry_connection = False  # noqa: SLF001  it has no public name
+        self._leave_shared()
+        connector = self._connector()
+        if self._borrowed is None or connector is None:
+            self._session = _session(None, None)
+        else:
+            self._shared = _shared_by(self._borrowed, connector)
+            self._session = self._shared.session
         return self._session
+
+    def _leave_shared(self) -> None:
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.users -= 1
+            if not shared.users and shared.process == os.getpid():
+                shared.session.detach()  # which closes it, and leaves the connector alone
 
     def _leave_to_parent(self) -> None:
         """Neither use nor close, in a forked child, the parent's connections: closing says good-bye to the server."""
@@ -145,6 +162,44 @@ class Sessions:
             return URL(proxy)
         # aiohttp's own trust_env also sends ~/.netrc's passwords, which would clash with or replace our header.
         return _env_proxy(url) if self._trust_env or (lent is not None and lent.trust_env) else None
+
+
+@attrs.define(eq=False)
+class _Shared:
+    """Be the one session for all who borrow the same one, in one event loop: a session of each would be 3 KB."""
+
+    session: aiohttp.ClientSession
+    loop: asyncio.AbstractEventLoop
+    process: int
+    users: int = 0
+
+
+_shared: Final[WeakKeyDictionary[aiohttp.ClientSession, _Shared]] = WeakKeyDictionary()
+
+
+def _shared_by(borrowed: aiohttp.ClientSession, connector: aiohttp.BaseConnector) -> _Shared:
+    loop, process = asyncio.get_running_loop(), os.getpid()
+    shared = _shared.get(borrowed)
+    if shared is None or shared.session.closed or shared.loop is not loop or shared.process != process:
+        shared = _shared[borrowed] = _Shared(_session(connector, list(borrowed.trace_configs)), loop, process)
+    shared.users += 1
+    return shared
+
+
+def _session(
+    connector: aiohttp.BaseConnector | None, trace_configs: list[aiohttp.TraceConfig] | None
+) -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=connector,
+        connector_owner=connector is None,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT},
+        timeout=_NO_TIMEOUT,
+        trace_configs=trace_configs,
+    )
+    # aiohttp would by itself send GET, HEAD, PUT and DELETE again when a connection is lost; here callers decide that.
+    session._retry_connection = False  # noqa: SLF001  it has no public name
+    return session
 
 
 def _proxy_url(given: str | URL) -> URL:

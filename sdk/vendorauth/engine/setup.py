@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -25,9 +25,25 @@ OnEvent: TypeAlias = Callable[[TokenEvent], None]
 """Is told what happened, by the loop's ``call_soon``."""
 
 
-@attrs.frozen(kw_only=True)
+class Turns(Protocol):
+    """Say when an exchange with the vendor may begin, where many accounts share a quota."""
+
+    async def take(self) -> None:
+        """Wait for a turn; cancelling it takes none. Raises `AuthServiceUnavailable` where no more are given."""
+        ...
+
+    def give_back(self) -> None:
+        """Let somebody else have a turn that was not used."""
+        ...
+
+
+@attrs.define(kw_only=True)
 class Setup:
-    """Say how one source logs in, sends, stores, tells the time and reports."""
+    """
+    Say how one source logs in, sends, stores, tells the time and reports.
+
+    *turns*: what each exchange waits for first.
+    """
 
     flow: LoginFlow
     credentials: CredentialsSource = attrs.field(repr=False)
@@ -38,6 +54,7 @@ class Setup:
     tell: OnEvent
     on_challenge: OnChallenge | None
     strict_store: bool
+    turns: Turns | None = None
     draw: Callable[[], float] = random.random
 
     def moment(self) -> Moment:

@@ -83,6 +83,8 @@ class Flight:
 class SingleFlight:
     """Hold the one flight that may be under way."""
 
+    __slots__ = ("current",)
+
     def __init__(self) -> None:
         self.current: Flight | None = None
 

@@ -4,43 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import time
+from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Final, NoReturn, Self, final
 
 from vendorauth._tracebacks import discreet, discreetly_awaited
-from vendorauth.engine.account import Account, Failure, is_definite, shared_account
+from vendorauth.engine.account import NOBODY, Account, shared_account
 from vendorauth.engine.arguments import check_arguments
 from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.exchange import Send
 from vendorauth.engine.foreign import refuse_from_inside
 from vendorauth.engine.keeping import keep_saving, last_save
 from vendorauth.engine.logout import log_out
-from vendorauth.engine.pauses import pause_for
 from vendorauth.engine.policy import RefreshPolicy
 from vendorauth.engine.renewal import Renewal
-from vendorauth.engine.setup import OnChallenge, OnEvent, Setup
-from vendorauth.engine.single_flight import Flight, Kind, Outcome, Work
+from vendorauth.engine.settling import look, settle
+from vendorauth.engine.setup import OnChallenge, OnEvent, Setup, Turns
+from vendorauth.engine.single_flight import Flight, Kind, Work
 from vendorauth.engine.status import SourceStatus, status_of
 from vendorauth.engine.trial import Trial
 from vendorauth.engine.vault import Vault
 from vendorauth.errors import (
-    ChallengeRequired,
     ConfigurationError,
-    InvalidCredentials,
     ReauthenticationRequired,
     StoreError,
     VendorAuthError,
     own_copy,
 )
-from vendorauth.events import RenewalFailed, TokenEvent, detached
-from vendorauth.flows import LoginFlow
+from vendorauth.events import TokenEvent, detached
+from vendorauth.flows import BaseLoginFlow, LoginFlow
 from vendorauth.messages import Response
 from vendorauth.stores import TokenStore
 from vendorauth.tokens import Challenge, CredentialsSource, Token
 
-LOOK_WITHIN: Final = 2.0
-"""Seconds that callers wait for a look at the store while an error is latched."""
+_SYSTEM: Final[tuple[Callable[[], float], Callable[[], float]]] = (time.time, time.monotonic)
+
+_POLICY: Final = RefreshPolicy()
+_CLOCK: Final = SystemClock()
 
 
 @final
@@ -55,6 +56,18 @@ class TokenSource:
     At start-up, check the login with ``await source.token()``, never with `login`, which asks the vendor every time:
     a service that crashes and restarts would lock its account.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_account",
+        "_clocks",
+        "_closed",
+        "_on_event",
+        "_person_before",
+        "_rolls",
+        "_setup",
+        "_uses",
+    )
 
     def __init__(  # noqa: PLR0913  fixed by the design
         self,
@@ -71,25 +84,30 @@ class TokenSource:
     ) -> None:
         check_arguments(credentials, store, policy, on_event)
         self._on_event = on_event
+        tell = self.report
         self._setup: Final = Setup(
             flow=flow,
             credentials=credentials,
-            vault=Vault(store, flow.account, self.report),
+            vault=Vault(store, flow.account, tell),
             send=send,
-            policy=RefreshPolicy() if policy is None else policy,
-            clock=SystemClock() if clock is None else clock,
-            tell=self.report,
+            policy=_POLICY if policy is None else policy,
+            clock=_CLOCK if clock is None else clock,
+            tell=tell,
             on_challenge=on_challenge,
             strict_store=strict_store,
         )
-        self._wall: Callable[[], float] = time.time if clock is None else lambda: clock.now().timestamp()
-        self._monotonic: Callable[[], float] = time.monotonic if clock is None else clock.monotonic
-        self._account = Account(None, store)
+        self._clocks = _SYSTEM if clock is None else (lambda: clock.now().timestamp(), clock.monotonic)
+        self._rolls = getattr(type(flow), "absorb", None) is not BaseLoginFlow.absorb
+        self._account = NOBODY
         self._person_before = 0.0
-        self._closed = False
+        self._closed = self._uses = False
 
     def __repr__(self) -> str:
         return f"<TokenSource of {self.flow.account}: {self.status().state}>"
+
+    def __del__(self) -> None:
+        if getattr(self, "_uses", False):
+            self._leave()
 
     def __reduce__(self) -> NoReturn:
         message = "a TokenSource can't be pickled or copied: it belongs to one process and event loop; make one there"
@@ -108,6 +126,10 @@ class TokenSource:
         """How this source logs in."""
         return self._setup.flow
 
+    def pace(self, turns: Turns) -> None:
+        """Let logins and renewals wait for their *turns* from now on."""
+        self._setup.turns = turns
+
     async def token(self) -> Token:
         """
         Give a token that serves: at once while it is fresh, after one shared renewal when it is not.
@@ -122,14 +144,19 @@ class TokenSource:
             StoreLockTimeout: Somebody else held the store's lock for too long.
             RuntimeError: The source is closed, or belongs to another running event loop.
         """
-        return self.fresh() or await self._token()
+        # As in `fresh`: calling that would cost as much again.
+        wall, monotonic = self._clocks
+        by_wall, by_monotonic, loop, token = self._account.serving
+        if wall() < by_wall and monotonic() < by_monotonic and get_running_loop() is loop and token is not None:
+            return token
+        return await self._token()
 
     def fresh(self) -> Token | None:
         """Give the token if nothing has to be done for it, else ``None``; no I/O, no task, no lock: rule 1."""
-        account = self._account
-        wall, monotonic = account.quiet
-        if self._monotonic() < monotonic and self._wall() < wall and asyncio.get_running_loop() is account.loop:
-            return account.token
+        wall, monotonic = self._clocks
+        by_wall, by_monotonic, loop, token = self._account.serving
+        if wall() < by_wall and monotonic() < by_monotonic and get_running_loop() is loop:
+            return token
         return None
 
     async def _token(self) -> Token:
@@ -181,7 +208,7 @@ class TokenSource:
         """Note that a renewed *token* was refused with *status* too: for a while, renewing is futile (rule 12)."""
         now = self._setup.moment()
         if token.expires_at is None or now.wall < token.expires_at.timestamp():  # else it may have ended on its way
-            self._account.futile[status] = now.after(self._setup.policy.futile_pause), token.generation
+            self._account.note_futile(status, now.after(self._setup.policy.futile_pause), token.generation)
 
     async def login(self) -> Token:
         """
@@ -236,7 +263,7 @@ class TokenSource:
         """Take over what a *response* to a request with *token* changed: a cookie that rolls (rule 17)."""
         account = self._account
         current = account.token
-        if current is None or current.generation != token.generation:
+        if not self._rolls or current is None or current.generation != token.generation:
             return
         rolled = self.flow.absorb(current, response, now=self._setup.clock.now())
         if rolled is not current and account.belongs_to(asyncio.get_running_loop()):
@@ -277,12 +304,17 @@ class TokenSource:
         account = self._attached()
         refuse_from_inside(account)
         self._closed = True
-        account.sources.discard(self)
-        with nullcontext() if account.sources else account.without_person():
+        self._leave()
+        with nullcontext() if account.users else account.without_person():
             await self._idle(account)
-        if account.unsaved or account.rolled or not account.sources:
+        if account.unsaved or account.rolled or not account.users:
             await self._start(account, Kind.TIDY, lambda: last_save(self._setup, account)).outcome()
         self._account, self._person_before = account.left(), 0.0
+
+    def _leave(self) -> None:
+        if self._uses:
+            self._uses = False
+            self._account.users -= 1
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -301,7 +333,8 @@ class TokenSource:
         if old.belongs_to(loop):
             return old
         account = shared_account(loop, self._setup.vault.store, self.flow.account, self._setup.credentials)
-        account.sources.add(self)
+        account.users += 1
+        self._uses = True
         account.logged_out = max(account.logged_out, old.logged_out)
         account.floor = max(account.floor, old.floor)
         if old.token is not None and old.unsaved and account.token is None:
@@ -318,7 +351,7 @@ class TokenSource:
     def _start(self, account: Account, kind: Kind, work: Callable[[], Work]) -> Flight:
         if kind is not Kind.TIDY:
             self._refuse_closed()
-        return account.flights.start(kind, work(), lambda outcome: self._settle(account, kind, outcome))
+        return account.flights.start(kind, work(), lambda outcome: settle(self._setup, account, kind, outcome))
 
     async def _obtain(self, account: Account, replaced: Token | None, *, refused: bool) -> Token:
         """Wait for a token newer than *replaced*, starting what is needed; *refused*: the API refused that one."""
@@ -333,11 +366,13 @@ class TokenSource:
                 may_ask = callable(self._setup.credentials)
                 error = account.latched(self._setup.moment(), may_ask=may_ask, refused=refused)
                 if error is not None:
-                    if self._living(account, error, refused=refused) is None and await self._look(account, replaced):
+                    if self._living(account, error, refused=refused) is None and await look(
+                        self._setup, account, replaced
+                    ):
                         continue
                     return self._last_resort(account, error, refused=refused)
                 if refused:
-                    account.renewals.append(self._monotonic())
+                    account.note_renewal(self._setup.clock.monotonic())
                 flight = self._start(account, Kind.RENEWAL, Renewal(self._setup, account, replaces=replaced).renew)
             outcome = await flight.outcome()
             if outcome.error is not None and self._is_final(account, flight, outcome.error):
@@ -361,39 +396,3 @@ class TokenSource:
         """Give the token that still lives, unless it is no good or the store's trouble is to be heard of."""
         strict = self._setup.strict_store and isinstance(error, StoreError)
         return None if refused or strict else account.alive(self._setup.moment())
-
-    async def _look(self, account: Account, replaced: Token | None) -> bool:
-        flight = account.looks.current
-        if flight is None:
-            if not account.may_look(self._setup.moment()):
-                return False
-            work = Renewal(self._setup, account, replaces=replaced).glance()
-            flight = account.looks.start(Kind.LOOK, work, lambda _: None)
-        try:
-            async with asyncio.timeout(LOOK_WITHIN):
-                return (await flight.outcome()).token is not None
-        except TimeoutError:
-            return False
-
-    def _settle(self, account: Account, kind: Kind, outcome: Outcome) -> None:
-        """Decide what a failed flight means for the calls after it; success has been published already."""
-        error = outcome.error
-        if error is None or kind in {Kind.LOGOUT, Kind.TIDY}:
-            return
-        now = self._setup.moment()
-        pause = 0.0
-        if isinstance(error, ChallengeRequired):
-            account.challenge = error
-            account.challenge_until = account.end_of(error.challenge, now)
-        elif (refusal := account.refused(now)) is not None and (
-            isinstance(error, InvalidCredentials) or (is_definite(error) and not account.refreshable)
-        ):
-            pause = refusal.pause
-        elif kind is not Kind.ANSWER and not (
-            kind is Kind.AHEAD and not account.refreshable and self._setup.can_log_in
-        ):
-            attempt = account.attempts + 1
-            pause = pause_for(error, attempt, self._setup.policy.backoff, self._setup.draw())
-            held_back = kind is Kind.AHEAD and self._setup.held_back(error)
-            account.fail(Failure(error, attempt, now.after(pause), held_back=held_back))
-        self.report(RenewalFailed(account=self.flow.account, error=error, pause=pause, ahead=kind is Kind.AHEAD))

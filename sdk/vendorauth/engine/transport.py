@@ -41,6 +41,8 @@ class Transport:
         ConfigurationError: It would be plain http to another machine, and *allow_http* was not said.
     """
 
+    __slots__ = ("_allow_http", "_sessions")
+
     def __init__(self, sessions: Sessions, *, allow_http: bool = False) -> None:
         self._sessions = sessions
         self._allow_http = allow_http

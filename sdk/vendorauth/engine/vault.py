@@ -29,6 +29,8 @@ LOCK_PATIENCE: Final = 60.0
 class Vault:
     """Keep one account in a store."""
 
+    __slots__ = ("_account", "_tell", "store")
+
     def __init__(self, store: TokenStore, account: str, tell: Callable[[TokenEvent], None]) -> None:
         self.store: Final = store
         self._account = account

@@ -117,7 +117,7 @@ class RecordFile:
             why = str(error)
         self.record.chmod(FILE_MODE)
         self.record.replace(self.corrupt)
-        _sync_folder(self._directory)
+        sync_folder(self._directory)
         tell(StoreError(f"{why}; it is moved to {self.corrupt} and treated as empty"))
         return None
 
@@ -153,7 +153,7 @@ class RecordFile:
         """Remove everything but the locks, which others may be waiting for. Needs the save lock."""
         for path in self._contents():
             path.unlink(missing_ok=True)
-        _sync_folder(self._directory)
+        sync_folder(self._directory)
 
     def _contents(self) -> tuple[Path, ...]:
         return self.corrupt, self.temporary, self.record
@@ -204,10 +204,10 @@ class RecordFile:
                 file.flush()
                 os.fsync(file.fileno())
             self.temporary.replace(self.record)
-        except BaseException:
+        except BaseException:  # whatever it was, no token stays behind in a file that nobody reads
             self.temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(self._directory)
+        sync_folder(self._directory)
 
 
 def _look(path: Path) -> os.stat_result | None:
@@ -237,10 +237,10 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(_FOLDER_MODE)
     except FileExistsError:
         return  # somebody else was faster
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make what happened to names in *folder* survive a crash; Windows has no such call."""
     if not _POSIX:
         return

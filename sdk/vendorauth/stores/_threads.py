@@ -59,7 +59,7 @@ class Threads:
             raise
         try:
             return future.result()
-        except BaseException as error:
+        except BaseException as error:  # the job's, whatever it is: its frames hold the token
             cut_noting(error)
             raise
 

@@ -345,6 +345,6 @@ async def _in_thread(job: Callable[[], T]) -> T:
     threading.Thread(target=work, name=_THREAD, daemon=True).start()
     try:
         return await asyncio.wrap_future(outcome)
-    except BaseException as error:
+    except BaseException as error:  # the job's, or a cancellation: the frames hold the token
         cut_noting(error)
         raise

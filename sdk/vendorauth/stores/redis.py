@@ -259,7 +259,7 @@ async def _in_time(work: Awaitable[T], seconds: float = _PATIENCE) -> T:
             outcome = await work
     except (RedisError, RedisClusterException, OSError, RuntimeError) as error:  # a TimeoutError is an OSError
         outcome = StoreUnavailable(f"Redis: {_said(error, seconds)}")
-    except BaseException as error:
+    except BaseException as error:  # a cancellation's frames hold what was sent, too
         cut(error)
         raise
     if _cancellations() > cancellations:
