@@ -25,3 +25,24 @@ def soak_plot(figures: dict[str, Any], path: Path) -> None:
         fontsize=10,
     )
     figure.savefig(path)
+
+
+def bench_plot(found: dict[str, Any], path: Path) -> None:
+    """Draw the ratios of one comparison as bars, with their quartiles; values where there is nothing to divide by."""
+    rows = found["rows"][::-1]
+    figure = Figure(figsize=(8, 1.2 + 0.32 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    column = "ratio" if all(row["ratio"] is not None for row in rows) else "value"
+    heights = [row[column] for row in rows]
+    colours = ["C1" if row["name"].startswith("vendorauth") else "C0" for row in rows]
+    bars = axes.barh([row["name"] for row in rows], heights, color=colours, height=0.7)
+    axes.bar_label(bars, [f"{height:.3g}" for height in heights], padding=3, fontsize=8)
+    axes.set_xscale(found["scale"])
+    axes.margins(x=0.1)
+    if column == "ratio":
+        axes.axvline(1.0, color="black", linewidth=0.6)
+    axes.set_xlabel(f"times {found['reference']}" if column == "ratio" else found["unit"], fontsize=9)
+    axes.tick_params(labelsize=8)
+    versions = ", ".join(f"{name} {one}" for name, one in list(found["versions"].items())[:3])
+    figure.suptitle(f"{found['title']}\n{found['machine']}, {versions}", fontsize=9)
+    figure.savefig(path, metadata={"Date": None})
