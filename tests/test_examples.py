@@ -131,3 +131,11 @@ def test_the_examples_in_readme_are_those_of_the_documentation() -> None:
     """What README shows is what is run here."""
     shown = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert [(EXAMPLES / name).read_text(encoding="utf-8") for name in ("proglove.py", "protogrid.py")] == shown
+
+
+async def test_pool(reader: Reader) -> None:
+    """It serves several customers at once; what one of them is refused concerns that one only."""
+    reader.variables["CUSTOMERS"] = f"{reader.glove.customer_id} other001"
+    lines = sorted((await reader.run("pool.py")).splitlines())
+    assert f"{reader.glove.customer_id}: " in lines[0] + lines[1]
+    assert 2 == len(lines)

@@ -264,8 +264,8 @@ async def test_events_keep_their_parameters_on_every_page() -> None:
     """The time window goes along with every page; events are typed by their type."""
     async with FakeProGlove() as fake, client_of(fake) as client:
         fake.page_size = 1
-        start = datetime.now(UTC) - timedelta(days=365 * 20)
-        end = datetime.now(UTC) + timedelta(days=1)
+        now = datetime.now(UTC).replace(microsecond=0)
+        start, end = now - timedelta(days=365 * 20), now + timedelta(days=1)
         found = [event async for event in client.events(start=start, end=end)]
         asked = [one.params for one in fake.requests if one.kind == "api"]
         assert len(fake.events) == len(found) == len(asked)
@@ -275,21 +275,6 @@ async def test_events_keep_their_parameters_on_every_page() -> None:
         fake.requests.clear()
         _ = [event async for event in client.events()]
         assert not [one for one in fake.requests if "start_time_millis" in one.params]
-
-
-async def test_paging_stops_on_a_repeat() -> None:
-    """A server that repeats a token does not make an endless list."""
-    async with FakeProGlove() as fake, client_of(fake) as client:
-        fake.page_size = 1
-        links: list[object] = []
-
-        def repeat(page: dict[str, dict[str, object]]) -> object:
-            links.append(page["links"]["next"])
-            return {**page, "links": {"next": links[0]}}
-
-        fake.amend("api", repeat)
-        assert 2 == len([device async for device in client.devices()])
-        assert 2 == fake.count.api
 
 
 async def test_naive_times_are_refused() -> None:

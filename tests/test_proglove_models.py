@@ -24,7 +24,9 @@ from vendorauth.proglove import (
     Feature,
     Gateway,
     Links,
+    OrganisationNode,
     Page,
+    Report,
     ScanEvent,
     TelemetryEvent,
     UnknownEvent,
@@ -116,7 +118,17 @@ def test_a_device_as_the_page_shows_it() -> None:
     )
 
 
-@pytest.mark.parametrize(("shape", "key"), [(Device, "id"), (Gateway, "id"), (Event, "id"), (Feature, "feature")])
+@pytest.mark.parametrize(
+    ("shape", "key"),
+    [
+        (Device, "id"),
+        (Gateway, "id"),
+        (UnknownEvent, "id"),
+        (Report, "id"),
+        (OrganisationNode, "id"),
+        (Feature, "feature"),
+    ],
+)
 def test_only_one_field_is_required(shape: type[object], key: str) -> None:
     """All but the id may be missing or ``null``; without it there is no resource."""
     assert getattr(structure({key: "x"}, shape, "x"), key) == "x"
@@ -147,7 +159,7 @@ def test_times_are_seconds_or_milliseconds(raw: int | None, moment: datetime | N
     """Below 10^11 a raw time counts seconds, else milliseconds; what no calendar has is none."""
     device = Device(id="x", created=raw, last_activity_time=raw, last_updated=raw)
     assert (moment,) * 3 == (device.created_at, device.last_activity_at, device.last_updated_at)
-    assert moment == Event(id="x", created=raw).created_at
+    assert moment == UnknownEvent(id="x", created=raw).created_at == Report(id="x", time_created=raw).created_at
 
 
 @pytest.mark.parametrize(
@@ -252,7 +264,7 @@ def test_no_link_breaks_the_reader(link: str) -> None:
         ),
     ],
 )
-def test_a_page_without_a_next_one(wire: dict[str, object], page: Page) -> None:
+def test_a_page_without_a_next_one(wire: dict[str, object], page: Page[Any]) -> None:
     """``items`` is all that a page must have; no link, ``null`` and an empty link end the list."""
     assert page == structure(wire, Page, "x")
     assert page.next_page == {}

@@ -233,6 +233,13 @@ async def test_malformed_lists(api: Api, params: dict[str, Any]) -> None:
     assert 400 == (await api.get("/demo0001/devices", **params))[0]
 
 
+async def test_reports_need_a_level(api: Api) -> None:
+    """Reports are listed for one level, and are a malformed request without one."""
+    assert 400 == (await api.get("/demo0001/reports"))[0]
+    assert api.fake.reports["_"] == (await api.get("/demo0001/reports", level_id="_"))[1]["items"]
+    assert {"reports": 2} == api.fake.asked
+
+
 async def test_malformed_window(api: Api) -> None:
     """A window that is no number is a malformed request."""
     assert 400 == (await api.get("/demo0001/events", start_time_millis="yesterday"))[0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict, assert_type
+from typing import Any, TypedDict, assert_never, assert_type
 
 import aiohttp
 import attrs
+import redis.asyncio
+from cryptography.fernet import Fernet
 from yarl import URL
 
 from vendorauth import (
@@ -37,8 +39,22 @@ from vendorauth import (
 from vendorauth.engine.clock import SystemClock
 from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.transport import Transport
-from vendorauth.proglove import Device, Event, ProGloveFlow
-from vendorauth.protogrid import App, ProtogridFlow
+from vendorauth.proglove import (
+    Device,
+    Event,
+    Feature,
+    Gateway,
+    Listing,
+    OrganisationNode,
+    Page,
+    ProGloveFlow,
+    Report,
+    ScanEvent,
+    TelemetryEvent,
+    UnknownEvent,
+)
+from vendorauth.protogrid import App, Card, ProtogridFlow, ViewPage, ViewRow
+from vendorauth.stores import EncryptedTokenStore, KeyringTokenStore, RedisTokenStore
 from vendorauth.testing import FakeProGlove, FakeProtogrid, ManualClock, Played, play
 
 
@@ -72,6 +88,10 @@ STORES: list[TokenStore] = [
     MemoryTokenStore(),
     FileTokenStore("tokens"),
     FileTokenStore(Path("tokens"), lock_timeout=1),
+    EncryptedTokenStore(MemoryTokenStore(), [Fernet.generate_key()]),
+    EncryptedTokenStore(FileTokenStore("tokens"), Fernet.generate_key().decode()),
+    KeyringTokenStore("service"),
+    RedisTokenStore(redis.asyncio.Redis(), lease=5),
 ]
 FLOWS: list[LoginFlow] = [
     ProGloveFlow("https://api.example.com", "demo0001", account="a"),
@@ -115,9 +135,26 @@ async def proglove(client: ProGloveClient) -> None:
     assert_type(await client.request("GET", "/x"), ApiResponse)
     async with client.stream("GET", "/x") as raw:
         assert_type(raw, aiohttp.ClientResponse)
-    assert_type(client.devices(), AsyncIterator[Device])
-    async for event in client.events(start=None):
+    assert_type(client.devices(), Listing[Device, Page[Device]])
+    assert_type(client.gateways().pages(), AsyncGenerator[Page[Gateway], None])
+    assert_type([feature async for feature in client.features()], list[Feature])
+    assert_type(await anext(client.organisation()), OrganisationNode)
+    assert_type(await client.get("/x", model=Page[Device]), Page[Device])
+    async for report in client.reports(level_id="_"):
+        assert_type(report.created_at, datetime | None)
+    async for page in client.reports("_").pages():
+        assert_type(page.items, tuple[Report, ...])
+    async for event in client.events(start=None, gateway_id="g", limit=5):
         assert_type(event, Event)
+        match event:
+            case ScanEvent():
+                assert_type(event, ScanEvent)
+            case TelemetryEvent():
+                assert_type(event.gateway_wifi_ssid, str | None)
+            case UnknownEvent():
+                assert_type(event.created_at, datetime | None)
+            case _:
+                assert_never(event)
         assert_type(event.scan_code, str | None)
     assert_type(ProGloveClient.from_env("X", timeout=1.0), ProGloveClient)
     async with client as entered:
@@ -141,6 +178,14 @@ async def protogrid(client: ProtogridClient) -> None:
         assert_type(raw, aiohttp.ClientResponse)
     assert_type(await client.apps(), list[App])
     assert_type(await client.app("app1"), App)
+    assert_type(await client.views("app1"), list[str])
+    assert_type(client.view_rows("app1", "v", prefix=["a", 1], limit=5), Listing[ViewRow, ViewPage])
+    async for row in client.view_rows("app1", "v", start_key=("a",), end_key=["b", {}]):
+        assert_type(row.card_key, str | None)
+    card = await client.card("app1", "c")
+    assert_type(card, Card)
+    assert_type(card.value("f", default=None), Any)
+    assert_type((await client.task("t")).is_over, bool)
     assert_type(ProtogridClient.from_env("X", store=MemoryTokenStore()), ProtogridClient)
 
 
@@ -192,6 +237,6 @@ def test_protocols() -> None:
     """Stores, flows, clocks and transports match their protocols without inheriting from them; a function is a Send."""
     own: Send = send
     awaited: Awaitable[Response] | None = None
-    assert (3, 3, 2, None) == (len(STORES), len(FLOWS), len(CLOCKS), awaited)
+    assert (7, 3, 2, None) == (len(STORES), len(FLOWS), len(CLOCKS), awaited)
     assert callable(own)
     assert all(TokenStore not in type(store).__mro__ for store in STORES)

@@ -8,48 +8,32 @@ no document of the vendor's and were seen in other clients' code only: they are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qs
 
 import attrs
 
-from vendorauth._tracebacks import discreetly
-from vendorauth._wire import Resource, structure, wire
+from vendorauth._wire import Resource, wire
 from vendorauth.cognito.shapes import AuthenticationResult
+from vendorauth.proglove.times import RawTime, moment
 from vendorauth.tokens import JSON
 
 __all__ = [
     "AuthInformation",
     "AuthenticationResult",
     "Device",
-    "Event",
     "Feature",
     "Gateway",
     "Links",
     "Page",
-    "ScanEvent",
-    "TelemetryEvent",
-    "UnknownEvent",
-    "event_from",
     "next_page",
 ]
 
-RawTime: TypeAlias = int
-"""A time as the vendor sends it: since 1970, in seconds or milliseconds (its documents and its feed disagree)."""
+T = TypeVar("T")
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_MILLISECONDS: Final = 10**11
-
-
-def _moment(raw: RawTime | None) -> datetime | None:
-    """Take *raw* for seconds below 10^11 (the year 5138), else for milliseconds; ``None`` where no calendar has it."""
-    if raw is None:
-        return None
-    try:
-        return _EPOCH + (timedelta(seconds=raw) if raw < _FIRST_MILLISECONDS else timedelta(milliseconds=raw))
-    except OverflowError:
-        return None
+PAGE_TOKENS: Final = ("next_token", "next_key")
+"""What asks for a page: the parameter, and its older name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,7 +57,7 @@ class AuthInformation:
     customersimulator_url: JSON = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Device(Resource):
     """
     Be a wearable that was used at least once (ProGlove, Data endpoints: devices).
@@ -100,20 +84,20 @@ class Device(Resource):
     @property
     def created_at(self) -> datetime | None:
         """When it was first seen; aware."""
-        return _moment(self.created)
+        return moment(self.created)
 
     @property
     def last_activity_at(self) -> datetime | None:
         """When it was last used; aware."""
-        return _moment(self.last_activity_time)
+        return moment(self.last_activity_time)
 
     @property
     def last_updated_at(self) -> datetime | None:
         """When this record was last changed; aware."""
-        return _moment(self.last_updated)
+        return moment(self.last_updated)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Gateway(Resource):
     """
     Be a connectivity device, which sends scanners' events to the cloud (ProGlove, Data endpoints: gateways).
@@ -126,88 +110,13 @@ class Gateway(Resource):
     usecase: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class Feature(Resource):
     """Be a feature that a customer has or has not (ProGlove, API specification: ``/features``)."""
 
     feature: str
     enabled: bool | None = None
     additional_properties: JSON = None
-
-
-@attrs.frozen(kw_only=True)
-class Event(Resource):
-    """
-    Be something that a wearable reported (ProGlove, Get endpoint data: events); *type* tells what.
-
-    *created* is raw, `created_at` says what it means; *device_battery* is in percent. Which fields come with which type
-    is not documented. Provisional: every field from *gateway_thing_name* on.
-    """
-
-    id: str
-    type: str | None = None
-    created: RawTime | None = None
-    scan_code: str | None = None
-    scan_decode_symbology: str | None = None
-    device_id: str | None = None
-    device_battery: int | None = None
-    device_firmware: str | None = None
-    gateway_id: str | None = None
-    gateway_thing_name: str | None = None
-    gateway_name: str | None = None
-    gateway_firmware: str | None = None
-    gateway_os_version: str | None = None
-    gateway_serial: str | None = None
-    path: JSON = None
-    organisation_names: JSON = None
-
-    @property
-    def created_at(self) -> datetime | None:
-        """When it happened; aware."""
-        return _moment(self.created)
-
-
-@attrs.frozen(kw_only=True)
-class ScanEvent(Event):
-    """Be a scan: an `Event` whose *type* is ``scan``."""
-
-
-@attrs.frozen(kw_only=True)
-class TelemetryEvent(Event):
-    """
-    Be a sign of life: an `Event` whose *type* is ``telemetry``.
-
-    Its own fields are provisional, and say where a customer's site is: they are not in ``repr``.
-    """
-
-    gateway_wifi_ssid: str | None = wire("gateway_wifi_ssid", default=None, secret=True)
-    gateway_wifi_bssid: str | None = wire("gateway_wifi_bssid", default=None, secret=True)
-    gateway_wifi_signal_strength: float | None = None
-    gateway_wifi_local_ipv4_address: str | None = wire("gateway_wifi_local_ipv4_address", default=None, secret=True)
-    gateway_wifi_ap_ipv4_address: str | None = wire("gateway_wifi_ap_ipv4_address", default=None, secret=True)
-    gateway_wifi_local_ipv6_addresses: tuple[str, ...] | None = wire(
-        "gateway_wifi_local_ipv6_addresses", default=None, secret=True
-    )
-
-
-@attrs.frozen(kw_only=True)
-class UnknownEvent(Event):
-    """Be an `Event` of a *type* that this version does not know; *extra* has what is special about it."""
-
-
-_EVENTS: Final[Mapping[str | None, type[Event]]] = {"scan": ScanEvent, "telemetry": TelemetryEvent}
-
-
-@discreetly
-def event_from(value: JSON, subject: str) -> Event:
-    """
-    Make of *value* the event that its ``type`` says; *subject* begins the error's sentence.
-
-    Raises:
-        ProtocolError: It does not have an event's form.
-    """
-    kind = structure(value, Event, subject).type
-    return structure(value, _EVENTS.get(kind, UnknownEvent), subject)
 
 
 @attrs.frozen(kw_only=True)
@@ -218,15 +127,16 @@ class Links:
     previous: JSON = None
 
 
-@attrs.frozen(kw_only=True)
-class Page(Resource):
+@attrs.frozen(kw_only=True, slots=False)
+class Page(Resource, Generic[T]):
     """
-    Be one page of a list (ProGlove, Data endpoints): *items* as they came, to be structured one by one.
+    Be one page of a list (ProGlove, Data endpoints).
 
-    *metadata* says what the list is: ``description``, ``size``, ``filters``.
+    *metadata* says what the list is: ``description``, ``size``, ``filters``. ``client.get(path, model=Page[Device])``
+    gives a page of devices, ``model=Page`` one whose *items* are as they came.
     """
 
-    items: tuple[JSON, ...] = attrs.field(repr=False)
+    items: tuple[T, ...] = attrs.field(repr=False)
     links: Links | None = None
     metadata: JSON = attrs.field(default=None, repr=False)
 
@@ -244,5 +154,5 @@ def next_page(link: str | None) -> Mapping[str, str]:
     count, because documents and live answers disagree about them, and a token must not follow a link to another host.
     """
     query = parse_qs((link or "").partition("#")[0].partition("?")[2])
-    name = next((name for name in ("next_token", "next_key") if name in query), None)
+    name = next((name for name in PAGE_TOKENS if name in query), None)
     return {name: query[name][0]} if name else {}

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Any, Self, TypeVar, Unpack, final, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Self, TypeVar, Unpack, final, overload
 
 from yarl import URL
 
 from vendorauth._accounts import account_name
 from vendorauth._calls import ReadOptions, WriteOptions
 from vendorauth._environment import required
+from vendorauth._paging import Listing, checked_limit, in_turn
 from vendorauth._tracebacks import discreet
 from vendorauth._urls import checked_base_url, quoted
 from vendorauth.client import BaseClient, ClientOptions
 from vendorauth.engine.clock import Clock
 from vendorauth.errors import ApiError
 from vendorauth.messages import Response
+from vendorauth.protogrid.cards import Card, Task, ViewPage, ViewRow
 from vendorauth.protogrid.credentials import LoginWith, Scheme, UserHeader
 from vendorauth.protogrid.flow import ProtogridFlow
+from vendorauth.protogrid.keys import key_range, key_text
 from vendorauth.protogrid.models import App, ProtogridResponse, errors_in, read_envelope, status_of, structure_result
-from vendorauth.responses import ApiResponse, api_error
+from vendorauth.responses import NO_CONTENT, ApiResponse, api_error
 from vendorauth.tokens import JSON, CredentialsSource, PasswordCredentials
 
 T = TypeVar("T")
+
+MOST: Final = 1_000_000
+"""How many rows may be asked for with one request: the vendor names no number, so this one is only to find mistakes."""
+
+_APPS: Final = "/api/v2/apps"
 
 
 class EnvelopeClient(BaseClient):
@@ -162,7 +170,7 @@ class ProtogridClient(EnvelopeClient):
 
     async def apps(self) -> list[App]:
         """List the apps that this user can open (Protogrid wiki, API Endpoints). Raises what `get` does."""
-        return (await self.get("/api/v2/apps", model=list[App])).result
+        return await self._result(_APPS, list[App])
 
     async def app(self, app_id: str) -> App:
         """
@@ -173,7 +181,71 @@ class ProtogridClient(EnvelopeClient):
         Raises:
             ConfigurationError: *app_id* is empty, or can't be part of a path.
         """
-        return (await self.get(f"/api/v2/apps/{quoted(app_id, 'app_id')}", model=App)).result
+        return await self._result(_below_app(app_id), App)
+
+    async def views(self, app_id: str) -> list[str]:
+        """
+        List the names of an app's views (Protogrid wiki, API Endpoints); they differ between the server's versions.
+
+        Provisional: that these come as a list of texts; the wiki's sample could not be read. Raises what `app` does.
+        """
+        return await self._result(_below_app(app_id, "views"), list[str])
+
+    def view_rows(
+        self,
+        app_id: str,
+        view: str,
+        *,
+        start_key: Sequence[JSON] | None = None,
+        end_key: Sequence[JSON] | None = None,
+        prefix: Sequence[JSON] | None = None,
+        limit: int | None = None,
+    ) -> Listing[ViewRow, ViewPage]:
+        """
+        Go through the rows of a view by their keys, from *start_key* to *end_key*, or those that begin with *prefix*.
+
+        Keys are lists of JSON values and sorted as CouchDB does. *limit* is how many come with one request (the vendor
+        does not say how many do without it, nor how many may): all of them come, whatever it is.
+
+        Source: Protogrid wiki, JSON API Database Views; provisional: the path.
+
+        Raises:
+            ConfigurationError: A key is no list of JSON values, there is *prefix* and another one, *limit* is no positive
+                integer, *app_id* or *view* is empty or can't be part of a path.
+        """
+        path = _below_app(app_id, "views", view=view)
+        first, last = key_range(start_key, end_key, prefix)
+        number = None if limit is None else checked_limit(limit, MOST)
+
+        async def fetch(start: str) -> tuple[ViewPage, Callable[[], str | None]]:
+            given = {"start_key": start or None, "end_key": last, "limit": number}
+            params = {name: value for name, value in given.items() if value is not None}
+            page = await self._result(path, ViewPage, params)
+            following = page.next_card_key
+            return page, lambda: key_text("next_card_key", following) if following else None
+
+        return Listing(lambda: in_turn(fetch, first or "", f"GET {self._url(path).raw_path}"), _rows)
+
+    async def card(self, app_id: str, key: str) -> Card:
+        """
+        Give one card by its key, its id.
+
+        Provisional: the path (the vendor's iOS client). Raises what `app` does.
+        """
+        return await self._result(_below_app(app_id, "cards", key=key), Card)
+
+    async def task(self, task_id: str) -> Task:
+        """
+        Tell how far a long import, export or print is; ask again every few seconds until it `Task.is_over`.
+
+        Provisional: all of it (the vendor's iOS client). Raises what `app` does.
+        """
+        return await self._result(f"/api/v2/tasks/{quoted(task_id, 'task_id')}", Task)
+
+    async def _result(self, path: str, model: type[T], params: Mapping[str, str | int] | None = None) -> T:
+        response = await self.request("GET", path, params=params)
+        answer = read_envelope(response.message, response.label)
+        return structure_result(answer, model, response.label).result
 
 
 @final
@@ -192,9 +264,19 @@ class Envelope:
         return api_error(label, response, now=clock.now(), status=status_of(response), errors=errors, why=why)
 
 
+def _below_app(app_id: str, *below: str, **names: str) -> str:
+    """Make the path of something of an app; *names* are what the user calls it by."""
+    parts = [quoted(app_id, "app_id"), *below, *(quoted(given, name) for name, given in names.items())]
+    return "/".join([_APPS, *parts])
+
+
+def _rows(page: ViewPage) -> tuple[ViewRow, ...]:
+    return page.rows
+
+
 def _envelope(response: ApiResponse, model: type[Any] | None) -> ProtogridResponse[Any]:
     label = response.label
-    if response.status == HTTPStatus.NO_CONTENT:
+    if response.status == NO_CONTENT:
         return ProtogridResponse(result=None)
     answer = read_envelope(response.message, label)
     return answer if model is None else structure_result(answer, model, label)

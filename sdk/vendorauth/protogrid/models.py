@@ -28,7 +28,7 @@ _LARGEST_CODE: Final = 999_999_999
 _OBJECT: Final = re.compile(rb"[ \t\r\n]*\{")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class App(Resource):
     """
     Be an app that the user can open; all fields but *app_id* are ``None`` where the server leaves them out.
@@ -46,7 +46,7 @@ class App(Resource):
     theme_color: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class ProtogridErrorItem(Resource):
     """
     Be one of the errors in an answer.
@@ -90,14 +90,20 @@ def read_envelope(response: Response, label: str) -> ProtogridResponse[JSON]:
     Raises:
         ProtocolError: The body is no JSON object, or its version is no text.
     """
-    errors = errors_in(response)
-    if errors:
-        body = _object_in(response)
-        return ProtogridResponse(
-            result=body.get("result"), errors=errors, environment_version=_text(body.get(_VERSION))
-        )
+    answer = _plainly_read(response)
+    if answer is not None:
+        return answer
     envelope = read(response, _Envelope, label)
     return ProtogridResponse(result=envelope.result, environment_version=envelope.environment_version)
+
+
+def _plainly_read(response: Response) -> ProtogridResponse[JSON] | None:
+    """Read *response* where it has errors, or is as it nearly always is."""
+    errors, body = errors_in(response), _object_in(response)
+    version = body.get(_VERSION)
+    if not errors and (not body or (version is not None and _text(version) is None)):
+        return None
+    return ProtogridResponse(result=body.get("result"), errors=errors, environment_version=_text(version))
 
 
 def structure_result(answer: ProtogridResponse[JSON], model: type[T], label: str) -> ProtogridResponse[T]:
@@ -121,7 +127,8 @@ def errors_in(response: Response) -> tuple[ProtogridErrorItem, ...]:
 
     A body that does not begin as a JSON object is not decoded.
     """
-    return read_errors(_object_in(response).get("errors"))
+    errors = _object_in(response).get("errors")
+    return read_errors(errors) if errors else ()
 
 
 def read_errors(errors: JSON) -> tuple[ProtogridErrorItem, ...]:
@@ -148,7 +155,8 @@ def status_of(response: Response) -> int:
     A refusal (401, 403) counts wherever it stands: servers differ on whether they say it in the status or only in the
     envelope of a 200.
     """
-    code = code_of(errors_in(response))
+    errors = errors_in(response)
+    code = code_of(errors) if errors else None
     if code is None or code not in _ERROR_STATUS or (response.status in REFUSALS and code not in REFUSALS):
         return response.status
     return code
@@ -157,7 +165,8 @@ def status_of(response: Response) -> int:
 def _object_in(response: Response) -> dict[str, Any]:
     if response.body is None or not _OBJECT.match(response.body):
         return {}
-    return response.json if _is_object(response.json) else {}
+    value = response.json
+    return value if _is_object(value) else {}
 
 
 def _item(value: JSON) -> ProtogridErrorItem:

@@ -32,7 +32,9 @@ class Pager:
         Raises:
             ValueError: ``limit`` is no positive number, or the token is none of ours.
         """
-        size = min(_limit(params), self.size)
+        # With it the vendor gives no pages, and cuts at the limit.
+        paged = "gateway_id" not in params
+        size = min(_limit(params), self.size) if paged else _limit(params)
         begin = _offset(params)
         end = begin + size
         filters = [{"name": key, "value": value} for key, value in params.items()]
@@ -41,8 +43,7 @@ class Pager:
             "links": {"next": self._link(name, end)},
             "metadata": {"description": f"list of {name}", "size": len(items[begin:end]), "filters": filters},
         }
-        more = end < len(items) and "gateway_id" not in params  # with it the vendor gives no pages
-        return body if more else self._last(body)
+        return body if paged and end < len(items) else self._last(body)
 
     def _link(self, name: str, offset: int) -> str:
         token = quote(base64.b64encode(f"?offset={offset}>".encode()), safe="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, final
 from urllib.parse import unquote
@@ -11,7 +12,7 @@ from vendorauth.testing._cognito import CognitoServer
 from vendorauth.testing._ledger import TokenUse
 from vendorauth.testing._paging import LastLink, LinkStyle, Pager, within
 from vendorauth.testing._records import Answer, Kind, Seen
-from vendorauth.testing._samples import devices, events, features, gateways
+from vendorauth.testing._samples import devices, events, features, gateways, organisation, reports
 from vendorauth.tokens import JSON
 
 _STAGE: Final = "/latest"
@@ -54,7 +55,7 @@ class FakeProGlove(CognitoServer):
     refusal_status: Literal[401, 403] = 403
     """How the API refuses a dead token; a missing one is always 401."""
     page_size: int = 500
-    """How many items a page has at most."""
+    """How many items a page has at most; events of one ``gateway_id`` come without pages, cut at ``limit`` alone."""
     link_style: LinkStyle = "documented"
     """
     How ``links.next`` is written: ``"documented"`` (``/devices?...``), ``"path"`` (``/demo0001/devices?...``) or
@@ -75,10 +76,15 @@ class FakeProGlove(CognitoServer):
         self.token_life = token_life
         self.rotation = rotation
         self.devices: list[JSON] = devices(clock())
-        """What ``/devices`` lists; likewise *gateways*, *events* and *features*."""
+        """What ``/devices`` lists; likewise *gateways*, *events*, *features* and *organisation*."""
         self.gateways: list[JSON] = gateways()
         self.events: list[JSON] = events(clock())
         self.features: list[JSON] = features()
+        self.organisation: list[JSON] = organisation()
+        self.reports: dict[str, list[JSON]] = reports(clock())
+        """What ``/reports`` lists, by the level's id."""
+        self.asked: Counter[str] = Counter()
+        """How often each list was asked for, page by page: ``"events"``, ``"gateways/organisation"``."""
 
     @property
     def base_url(self) -> str:
@@ -150,11 +156,19 @@ class FakeProGlove(CognitoServer):
             return Answer(body=seen.echo())
         if seen.method not in {"GET", "HEAD"}:
             return _error(404, "Not Found")
-        if name == "features":
-            return Answer(body={"features": self.features})
-        lists = {"devices": self.devices, "gateways": self.gateways, "events": self.events}
+        lists = {
+            "devices": self.devices,
+            "gateways": self.gateways,
+            "events": self.events,
+            "features": self.features,
+            "gateways/organisation": self.organisation,
+            "reports": self.reports.get(seen.params.get("level_id", ""), []),
+        }
         if name not in lists:
             return _error(404, "Not Found")
+        self.asked[name] += 1
+        if name == "features":
+            return Answer(body={"features": self.features})
         try:
             return Answer(body=self._list(name, lists[name], seen.params))
         except ValueError:
@@ -167,6 +181,9 @@ class FakeProGlove(CognitoServer):
             link_style=self.link_style,
             last_link=self.last_link,
         )
+        if name == "reports" and "level_id" not in params:
+            message = "level_id is missing"
+            raise ValueError(message)
         if name == "events":
             items = [event for event in items if within(event, params, self._clock())]
         return pager.page(name, items, params)

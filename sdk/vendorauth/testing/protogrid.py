@@ -6,16 +6,17 @@ import base64
 import binascii
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from typing import Final, Literal, TypeAlias, final
-from urllib.parse import unquote
 
 import attrs
 
 from vendorauth.testing._records import Answer, Kind, Seen, as_map
-from vendorauth.testing._samples import apps
+from vendorauth.testing._samples import apps, cards, tasks, views
 from vendorauth.testing._server import LoopbackServer
+from vendorauth.testing._views import rows, segments
 from vendorauth.tokens import JSON
 
 Generation: TypeAlias = Literal["2017", "2022", "2024", "all"]
@@ -90,6 +91,8 @@ class FakeProtogrid(LoopbackServer):
     """What successful answers bring: a ``session`` cookie, an empty one, or none."""
     environment_version: str | None = "2.6.0"
     """What the envelope says; ``None`` leaves it out."""
+    page_size: int = 100
+    """How many rows of a view come at most, and where ``limit`` is not given."""
 
     def __init__(
         self, *, port: int = 0, clock: Callable[[], float] = time.time, session_life: float | None = None
@@ -100,6 +103,15 @@ class FakeProtogrid(LoopbackServer):
         """More ``Set-Cookie`` values, sent before the session's."""
         self.apps: list[JSON] = apps()
         """What ``/apps`` lists."""
+        first: str = self.apps[0]["app_id"]
+        self.views: dict[str, dict[str, list[JSON]]] = {first: views()}
+        """The rows of an app's views, by the app's id and the view's name; sorted by their keys when they are sent."""
+        self.cards: dict[str, dict[str, JSON]] = {first: cards()}
+        """An app's cards, by the app's id and the card's key."""
+        self.tasks: dict[str, JSON] = tasks()
+        """What ``/tasks`` gives, by its id."""
+        self.asked: Counter[str] = Counter()
+        """How often each thing was asked for, page by page: ``"apps"``, ``"views"``, ``"rows"``, ``"cards"``, ``"tasks"``."""
         self._sessions: dict[str, float | None] = {}
         self._ways: dict[Way, Callable[[Seen], _Given | None]] = {
             "headers": _headers,
@@ -143,13 +155,42 @@ class FakeProtogrid(LoopbackServer):
     def _api(self, seen: Seen) -> Answer:
         if seen.path == f"{_API}/echo":
             return self._success(seen, seen.echo())
-        if seen.path == f"{_API}/apps" and seen.method == "GET":
-            return self._success(seen, self.apps)
-        name = unquote(seen.path.removeprefix(f"{_API}/apps/"))
-        app = next((app for app in self.apps if name in {app["app_id"], app["url_name"]}), None)
-        if app is None or seen.method != "GET":
+        try:
+            found = self._find(seen) if seen.method == "GET" else None
+        except ValueError:
+            return self._failure(400, 400, "That is no key.")
+        if found is None:
             return self._failure(404, 404, "There is no such thing.")
-        return self._success(seen, app)
+        what, result = found
+        self.asked[what] += 1
+        return self._success(seen, result)
+
+    def _find(self, seen: Seen) -> tuple[str, JSON] | None:
+        """Give what is asked for, and what that is; ``None`` where there is no such thing."""
+        match segments(seen.path.removeprefix(f"{_API}/")):
+            case ["apps"]:
+                return "apps", self.apps
+            case ["tasks", key] if key in self.tasks:
+                return "tasks", self.tasks[key]
+            case ["apps", name, *below]:
+                app = next((app for app in self.apps if name in {app["app_id"], app["url_name"]}), None)
+                return None if app is None else self._below(app, below, seen)
+            case _:
+                return None
+
+    def _below(self, app: JSON, below: list[str], seen: Seen) -> tuple[str, JSON] | None:
+        views, cards = (known.get(app["app_id"], {}) for known in (self.views, self.cards))
+        match below:
+            case []:
+                return "apps", app
+            case ["views"]:
+                return "views", list(views)
+            case ["views", name] if name in views:
+                return "rows", rows(views[name], seen.params, self.page_size)
+            case ["cards", key] if key in cards:
+                return "cards", cards[key]
+            case _:
+                return None
 
     # Who asks?
 
