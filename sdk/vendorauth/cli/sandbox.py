@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
 import signal
 from collections.abc import Callable, Generator
@@ -17,17 +18,33 @@ Say: TypeAlias = Callable[[str], None]
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-async def run_sandbox(proglove_port: int, protogrid_port: int, token_life: float, say: Say) -> None:
+async def run_sandbox(
+    proglove_port: int,
+    protogrid_port: int,
+    token_life: float,
+    say: Say,
+    *,
+    mfa: str | None = None,
+    as_json: bool = False,
+) -> None:
     """
     Run both fakes until SIGINT or SIGTERM, and tell *say* what to export; all of it can be pasted into a shell.
+
+    With *mfa*, ProGlove asks for that code at each login. With *as_json*, it is one line of JSON instead.
 
     Raises:
         OSError: A port is taken.
     """
     glove = FakeProGlove(port=proglove_port, token_life=token_life)
     grid = FakeProtogrid(port=protogrid_port, session_life=token_life)
+    if mfa is not None:
+        glove.require("SOFTWARE_TOKEN_MFA", code=mfa)
     with _told_to_stop() as stop:
         async with glove, grid:
+            if as_json:
+                say(json.dumps(environment(glove, grid)))
+                await stop.wait()
+                return
             say(
                 "# A fake ProGlove and a fake Protogrid, on this machine only. Their passwords are fakes: no secret is shown."
             )
