@@ -6,14 +6,15 @@ import nox
 
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
 PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
+SPHINX = ("sphinx-build", "-nWqd", "docs/_build/read", "-b")
 FUZZ = ("pytest", "-n2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
 CHECKS = {
     "lint": ("lint", ("ruff", "check"), ("ruff", "format", "--check")),
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
-    "docs": ("docs", *(("sphinx-build", "-nWqb", kind, "docs", f"docs/_build/{kind}") for kind in ("html", "doctest"))),
+    "docs": ("docs", *((*SPHINX, it, "docs", f"docs/_build/{it}") for it in ("html", "doctest"))),
 }
-SCRIPTS = ("bench", "fleet", "simulate", "soak")
-LONG = {"fuzz": ("tests", FUZZ)} | {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in SCRIPTS}
+LONG = {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("bench", "fleet", "simulate", "soak")}
+LONG["fuzz"] = ("tests", FUZZ)
 
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"

@@ -15,17 +15,39 @@ settings.register_profile(SHORT, deadline=None, max_examples=50)
 settings.register_profile(LONG, deadline=None, max_examples=600, database=None, suppress_health_check=list(HealthCheck))
 settings.load_profile(SHORT)  # --hypothesis-profile comes later, and wins
 
-_TABLES: Final = ("test_faults*", "test_fuzz*", "test_origin*")
-_STORMS: Final = ("test_storms*",)
-_APART: Final = ("test_*_files*", "test_*_outside*", "test_stores_file_locks*")
-_FLEET: Final = ("test_fleet*", "test_*_conformance*", "test_stores_redis_*")
-_EXAMPLES: Final = ("test_examples*",)
-_TWICE: Final = ("test_cli_*", "test_pitfalls_*", "test_secrets_*")
+_TABLES: Final = ("test_faults*", "test_fuzz*", "test_origin*", "test_storms*")
+_PROCESSES: Final = (
+    "test_fleet*",
+    "test_loops_fork*",
+    "test_*_outside*",
+    "test_pitfalls_limits*",
+    "test_simulate*",
+    "test_bench*",
+)
+_FILES: Final = ("test_*_files*", "test_stores_file_locks*")
+_SERVERS: Final = ("test_*_conformance*", "test_stores_redis_*")
+_TERMINALS: Final = ("test_cli_session*", "test_cli_demo*", "test_cli_sandbox*")
+_PURE: Final = (
+    "test_cognito_*",
+    "test_pro*_models*",
+    "test_pro*_flow*",
+    "test_paging*",
+    "test_protogrid_cookies*",
+    "test_wire*",
+)
 LEFT_OUT: Final = {
     "all": (),
-    "covered": (*_TABLES, *_STORMS, *_EXAMPLES),
-    "plain": (*_APART, *_FLEET, *_EXAMPLES, *_TWICE),
-    "dev": (*_TABLES, *_STORMS, *_APART, *_FLEET),
+    "covered": (*_TABLES, *_PROCESSES, "test_examples*"),
+    "plain": (
+        *_FILES,
+        *_SERVERS,
+        *_PURE,
+        "test_examples*",
+        "test_cli_*",
+        "test_secrets_[!o]*",
+        "test_pitfalls_rotation*",
+    ),
+    "dev": (*_TABLES, *_PROCESSES, *_FILES, *_SERVERS, *_TERMINALS),
 }
 """What each share of the tests leaves out, by the names of files: one run of each three tests everything."""
 
