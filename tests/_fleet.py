@@ -1,73 +1,35 @@
-"""A fleet: processes that ask one vendor for something again and again, and share one store."""
+"""A fleet of the benchmarks', whose workers ask one vendor for something again and again until they are told to end."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from multiprocessing import get_context
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import attrs
-import msgspec
-import redis.asyncio
 
-from vendorauth import (
-    FileTokenStore,
-    InvalidCredentials,
-    PasswordCredentials,
-    ProGloveClient,
-    TokenStore,
-    VendorAuthError,
-)
-from vendorauth.stores.redis import RedisTokenStore
-from vendorauth.testing import FakeProGlove
+from vendorauth import InvalidCredentials, ProGloveClient, TokenStore, VendorAuthError
 
-PATH = "/{customer_id}/features"
-CONTEXT: ForkServerContext = get_context("forkserver")
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+import workers
+from workers import CONTEXT, PATH, Scene
+
+__all__ = ["PATH", "Fleet", "fleet", "insist", "opened"]
+
 CONTEXT.set_forkserver_preload(["vendorauth.stores.redis", "vendorauth.testing"])
 
 
-@attrs.frozen
-class Scene:
-    """Say what a worker needs; *store* is a directory, or the port of a Redis."""
-
-    base_url: str
-    cognito_url: str
-    customer_id: str
-    username: str
-    password: str
-    store: str
-    notes: str
-    lease: float
-
-    @asynccontextmanager
-    async def client(self) -> AsyncGenerator[tuple[TokenStore, ProGloveClient]]:
-        """Open a store, and a client that uses it."""
-        if self.store.isdigit():
-            async with redis.asyncio.Redis(port=int(self.store)) as connection:
-                store = RedisTokenStore(connection, lease=self.lease)
-                async with self._client(store) as client:
-                    yield store, client
-        else:
-            files = FileTokenStore(self.store)
-            async with self._client(files) as client:
-                yield files, client
-
-    def _client(self, store: TokenStore) -> ProGloveClient:
-        credentials = PasswordCredentials(self.username, self.password)
-        return ProGloveClient(self.base_url, self.customer_id, credentials, cognito_url=self.cognito_url, store=store)
-
-    def note(self, **what: Any) -> None:
-        """Write a line down with one call of the system, whatever happens to this process next."""
-        file = os.open(self.notes, os.O_WRONLY | os.O_APPEND)
-        os.write(file, msgspec.json.encode(what) + b"\n")
-        os.close(file)
+@asynccontextmanager
+async def opened(scene: Scene) -> AsyncGenerator[tuple[TokenStore, ProGloveClient]]:
+    """Open the store of *scene*, and a client that uses it."""
+    async with scene.opened() as store, scene.client(store) as client:
+        yield store, client
 
 
 def work(scene: Scene) -> None:
@@ -80,7 +42,7 @@ async def _work(scene: Scene) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     scene.note(started=os.getpid())
     succeeded = 0
-    async with asyncio.timeout(30), scene.client() as (_, client):
+    async with asyncio.timeout(30), opened(scene) as (_, client):
         while not (told.is_set() and succeeded):
             try:
                 await client.get(PATH)
@@ -97,7 +59,7 @@ def insist(scene: Scene) -> None:
 
 
 async def _insist(scene: Scene) -> None:
-    async with scene.client() as (_, client):
+    async with opened(scene) as (_, client):
         try:
             await client.tokens.token()
         except InvalidCredentials:
@@ -105,25 +67,12 @@ async def _insist(scene: Scene) -> None:
 
 
 @attrs.define
-class Fleet:
-    """Run workers against one vendor and one store."""
+class Fleet(workers.Fleet):
+    """Run workers that are expected to end well."""
 
-    scene: Scene
-    vendor: FakeProGlove
-    workers: list[BaseProcess] = attrs.field(factory=list)
-
-    def start(self, job: Callable[[Scene], None] = work) -> BaseProcess:
-        """Start one more."""
-        worker = CONTEXT.Process(target=job, args=(self.scene,), daemon=True)
-        worker.start()
-        self.workers.append(worker)
-        return worker
-
-    async def kill(self, worker: BaseProcess) -> None:
-        """End *worker* as ``kill -9`` does."""
-        worker.kill()
-        await asyncio.to_thread(worker.join)
-        self.workers.remove(worker)
+    def begin(self, job: Callable[[Scene], None] = work) -> BaseProcess:
+        """Start one more, which does *job*."""
+        return self.run(job)
 
     async def stop(self, *, told: bool = True) -> None:
         """Wait for all to end well, who are *told* to."""
@@ -142,32 +91,10 @@ class Fleet:
             while not claim():
                 await asyncio.sleep(0.01)
 
-    def notes(self, name: str) -> list[Any]:
-        """List what was written down under *name*."""
-        lines = (msgspec.json.decode(line) for line in Path(self.scene.notes).read_bytes().splitlines())
-        return [line[name] for line in lines if name in line]
-
 
 @asynccontextmanager
 async def fleet(store: str, folder: Path, *, lease: float = 10.0, password: str = "") -> AsyncGenerator[Fleet]:
-    """Start a vendor that rotates refresh tokens and punishes reuse; end whatever still runs afterwards."""
-    notes = folder / "notes"
-    notes.touch()
-    async with FakeProGlove(token_life=1.0, rotation=True) as vendor:
-        scene = Scene(
-            vendor.base_url,
-            vendor.cognito_url,
-            vendor.customer_id,
-            vendor.username,
-            password or vendor.password,
-            store,
-            str(notes),
-            lease,
-        )
-        made = Fleet(scene, vendor)
-        try:
-            yield made
-        finally:
-            for worker in made.workers:
-                worker.kill()
-                worker.join()
+    """Start a vendor whose tokens live for a second; the workers may have another *password* than its own."""
+    async with workers.fleet(store, folder, 1.0, lease=lease) as made:
+        scene = attrs.evolve(made.scene, password=password or made.scene.password)
+        yield Fleet(scene, made.vendor, made.workers)

@@ -163,6 +163,13 @@ def begun(**options: str) -> Progress:
     return Progress(options={"--since": "1d", **options}, start=START, end=END, done=START)
 
 
+def leave_complete(out: Path) -> None:
+    """Be killed with all the data on the disk, before it has its name."""
+    with ExportFile(out, begun(), restart=False) as file:
+        file.write(b"12345")
+        file.commit(done=END, events=1, edge=())
+
+
 def test_what_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other options, another process, foreign files, lost data: each is one clear error, and nothing is touched."""
     monkeypatch.chdir(place)
@@ -234,9 +241,7 @@ def test_renamed_while_it_is_opened(place: Path, monkeypatch: pytest.MonkeyPatch
     """Whose data another run completes between opening and locking it is refused, and leaves the complete file alone."""
     monkeypatch.chdir(place)
     out = Path("events.csv")
-    with ExportFile(out, begun(), restart=False) as first:
-        first.write(b"12345")
-        first.commit(done=END, events=1, edge=())
+    leave_complete(out)
     real = lock_descriptor
 
     def lock(descriptor: int, *, blocking: bool) -> bool:
@@ -288,9 +293,7 @@ def test_killed_after_the_last_rename(place: Path, monkeypatch: pytest.MonkeyPat
     """A run that was killed when the file had its name already leaves nothing to do but to forget the state."""
     monkeypatch.chdir(place)
     out = Path("events.csv")
-    with ExportFile(out, begun(), restart=False) as first:
-        first.write(b"12345")
-        first.commit(done=END, events=1, edge=())
+    leave_complete(out)
     Path("events.csv.part").rename(out)
     with ExportFile(out, begun(), restart=False) as second:
         assert second.progress.complete

@@ -16,7 +16,7 @@ import pytest
 import redis.asyncio
 from filelock import Timeout, lock_descriptor
 
-from _fleet import PATH, Fleet, fleet, insist
+from _fleet import PATH, Fleet, fleet, insist, opened
 from _valkey import port
 from vendorauth.stores import _files
 from vendorauth.stores._files import RecordFile
@@ -40,7 +40,7 @@ async def test_one_login_for_all(make: MakeFleet) -> None:
     """Four processes live through tokens of a second with one login; no refresh token is spent twice (rule 5, pitfall 27)."""
     async with make() as made:
         for _ in range(4):
-            made.start()
+            made.begin()
         await made.until(lambda: made.vendor.count.api > 0)
         await asyncio.sleep(2.4)  # two lives and a half, in which the four may renew thrice
         await made.stop()
@@ -56,12 +56,12 @@ async def test_killed_at_random(make: MakeFleet) -> None:
     chance = random.Random(7)
     async with make(lease=0.3) as made:
         made.vendor.delays["refresh"] = 0.1
-        survivor = made.start()
-        made.start()
+        survivor = made.begin()
+        made.begin()
         for turn in range(1, 9):
             await made.until(lambda: made.vendor.count.api > 4 * turn)  # noqa: B023  waited for here
             await made.kill(chance.choice([one for one in made.workers if one is not survivor]))
-            made.start()
+            made.begin()
         await made.stop()
         assert [] == made.notes("failed")
         assert 2 == len(made.notes("succeeded"))
@@ -71,13 +71,13 @@ async def test_killed_at_random(make: MakeFleet) -> None:
 async def test_killed_in_its_renewal(make: MakeFleet) -> None:
     """A rotation that dies with its process costs one login, and nobody a request (rule 8, pitfall 23)."""
     async with make(lease=0.3) as made:
-        doomed = made.start()
+        doomed = made.begin()
         await made.until(lambda: made.vendor.count.api > 0)
         with made.vendor.hold("refresh", limit=1, processed=True) as hold:
             made.vendor.expire_all()
             await hold.arrived()
-            made.start()
-            made.start()
+            made.begin()
+            made.begin()
             await made.kill(doomed)
             await made.until(lambda: made.vendor.count.logins == 2)
         await made.stop()
@@ -89,12 +89,12 @@ async def test_killed_in_its_renewal(make: MakeFleet) -> None:
 @pytest.mark.parametrize("make", ["redis"], indirect=True)
 async def test_frozen_in_its_renewal(make: MakeFleet) -> None:
     """A holder that stood still for longer than its lease leaves the newer token alone, and goes on with it (rule 5)."""
-    async with make(lease=0.2) as made, made.scene.client() as (store, here):
+    async with make(lease=0.2) as made, opened(made.scene) as (store, here):
         made.vendor.token_life = 3600.0
         await here.get(PATH)
         made.vendor.expire_all()
         with made.vendor.hold("refresh", limit=1, processed=True) as hold:
-            frozen = made.start()
+            frozen = made.begin()
             await hold.arrived()
             os.kill(frozen.pid or 0, signal.SIGSTOP)
             await here.get(PATH)
@@ -113,7 +113,7 @@ async def test_a_wrong_password(make: MakeFleet) -> None:
     async with make(password="wr0ng") as made:
         for together in (3, 2):
             for _ in range(together):
-                made.start(insist)
+                made.begin(insist)
             await made.stop(told=False)
         assert [True] * 5 == made.notes("refused")
         assert 1 <= made.vendor.count.password_attempts <= 2
