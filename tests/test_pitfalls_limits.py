@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import gc
 import hashlib
 import io
 import pickle
 import socket
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
@@ -26,7 +24,6 @@ from vendorauth import (
     FileTokenStore,
     InvalidCredentials,
     MemoryTokenStore,
-    NotFound,
     PasswordCredentials,
     PermissionDenied,
     ProGloveClient,
@@ -34,11 +31,9 @@ from vendorauth import (
     ProtogridClient,
     ReauthenticationRequired,
     RefreshTokenCredentials,
-    TokenSource,
     TransportError,
     VendorAuthError,
 )
-from vendorauth.engine.account import Account
 from vendorauth.testing import FakeProGlove, FakeProtogrid, ManualClock
 
 DEVICES = "/{customer_id}/devices"
@@ -177,61 +172,6 @@ async def test_restarts_do_not_ask_again(fake: FakeProGlove, tmp_path: Path) -> 
             with pytest.raises(InvalidCredentials):
                 await client.get(DEVICES)
     assert 1 == fake.count.password_attempts
-
-
-def counted(kind: type[object]) -> int:
-    gc.collect()
-    return sum(isinstance(thing, kind) for thing in gc.get_objects())
-
-
-async def test_a_thousand_accounts_leave_nothing(clock: ManualClock) -> None:
-    """Pitfall 46: Of a thousand accounts that were used, refused and closed, nothing stays in memory."""
-    before = counted(Account)
-    world = World(clock=clock, store=(store := MemoryTokenStore()))
-    for number in range(1000):
-        await _use_and_close(world.source(account=f"account {number}"), renew=number % 10 == 0)
-    world.events.clear()
-    assert before == counted(Account)
-    assert ({}, {}) == (store._turns, store._holders)
-
-
-async def _use_and_close(source: TokenSource, *, renew: bool) -> None:
-    token = await source.token()
-    if renew:
-        token = await source.renew(token)
-    for status in (401, 403):
-        source.replay_refused(token, status)
-    await source.aclose()
-
-
-async def test_closed_clients_leave_nothing(grid: FakeProtogrid) -> None:
-    """Pitfall 46: Clients over one session that is lent, of as many accounts as you like, leave nothing when closed."""
-    before = counted(ProtogridClient)
-
-    async def use(account: str) -> None:
-        async with protogrid_of(grid, session=lent, account=account) as client:
-            await client.get(APPS)
-
-    async with aiohttp.ClientSession() as lent:
-        for number in range(50):
-            await use(f"account {number}")
-        assert before == counted(ProtogridClient)
-
-
-async def test_one_client_does_not_grow(grid: FakeProtogrid) -> None:
-    """Pitfall 46: What a client keeps does not grow with its calls, paths, errors and renewals."""
-    grid.requests, grid.issued = deque(maxlen=1), deque(maxlen=1)
-    sizes: list[int] = []
-    async with protogrid_of(grid) as client:
-        for turn in range(3):
-            for number in range(200):
-                with pytest.raises(NotFound):
-                    await client.get(f"{APPS}/{turn}-{number}")
-                if number % 20 == 0:
-                    grid.expire_all()
-            sizes.append(counted(object))
-        assert max(kept.cache_info().currsize for kept in cast(Any, (client._find, client._bare))) <= 256
-    assert sizes[2] - sizes[1] < 200
 
 
 @pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
