@@ -128,16 +128,6 @@ async def test_a_release_that_meets_an_extension(port: int) -> None:
                 await asyncio.sleep(0.0095 + turn % 20 / 5000)  # the first extension is due after a third of the lease
 
 
-def test_a_forked_child_keeps_no_save_lock(tmp_path: Path) -> None:
-    """A child that is forked during a save closes its copy of the lock, which is to end with its parent (pitfall 31)."""
-    opened = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
-    _files._opened.add(opened)
-    _files._after_fork()
-    assert set() == _files._opened
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(opened)
-
-
 def test_a_lock_file_that_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who locks a file that has been removed since it was opened locks nothing, and tries again."""
     file = RecordFile(tmp_path / "store", "name")

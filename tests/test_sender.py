@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
 
-from _api import JANE, Api, hang, hang_up, serve
+from _api import JANE, Api, ApiFlow, hang, hang_up, serve
 from vendorauth import (
     ApiClient,
     ApiError,
@@ -20,10 +20,12 @@ from vendorauth import (
     RefreshPolicy,
     Replayed,
     RequestTimeout,
+    Response,
     ServerError,
     TransportError,
     Unauthorized,
 )
+from vendorauth._sender import Answer
 
 
 @pytest.fixture
@@ -291,3 +293,36 @@ async def test_headers_are_asked_for_once_per_token(api: Api, monkeypatch: pytes
         await client.login()
         await client.get("/x")
     assert 2 == calls
+
+
+@pytest.mark.parametrize("bug", ["rejects", "absorb"])
+async def test_a_flow_that_fails_leaves_nothing_open(api: Api, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
+    """An answer that a flow chokes on is closed at once: its connection is not given back, and nobody logs it."""
+
+    def choke(*_: object, **__: object) -> Any:
+        raise ZeroDivisionError
+
+    def close(response: aiohttp.ClientResponse) -> None:
+        closed.append(response.status)
+        as_ever(response)
+
+    closed, as_ever = list[int](), aiohttp.ClientResponse.close
+    monkeypatch.setattr(aiohttp.ClientResponse, "close", close)
+    monkeypatch.setattr(ApiFlow, bug, choke)
+    async with api.client() as client:
+        with pytest.raises(ZeroDivisionError):
+            await client.stream("POST", "/x").__aenter__()
+        assert [200] == closed
+
+
+async def test_cancelled_while_an_answer_is_ended() -> None:
+    """Ending an answer lets a cancellation through, without the frames that hold its headers."""
+
+    class Ended:
+        async def __aexit__(self, *_: object) -> None:
+            raise asyncio.CancelledError
+
+    answer = Answer(cast(aiohttp.ClientResponse, Ended()), Response(200))
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await answer.close()
+    assert "close" not in [entry.name for entry in caught.traceback]

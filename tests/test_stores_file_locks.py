@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 
 from _stores import home
 from vendorauth.errors import StoreLockTimeout, StoreUnavailable
-from vendorauth.stores import FileTokenStore, _locks
+from vendorauth.stores import FileTokenStore, _files, _locks
 from vendorauth.stores._files import RecordFile
 from vendorauth.stores._names import stored_name
 from vendorauth.stores._records import write
@@ -326,3 +327,13 @@ def test_killed_while_saving(home: Path, files: RecordFile) -> None:
     asyncio.run(store.save("a", attrs.evolve(TOKEN, generation=generation + 1)))
     assert write(attrs.evolve(TOKEN, generation=generation + 1)) == files.record.read_bytes()
     assert {files.record, files.save_lock} == set(home.iterdir())
+
+
+def test_a_forked_child_keeps_no_save_lock(tmp_path: Path) -> None:
+    """A child that is forked during a save closes its copy of the lock, which is to end with its parent (pitfall 31)."""
+    opened = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    _files._opened.add(opened)
+    _files._after_fork()
+    assert set() == _files._opened
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(opened)
