@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +16,7 @@ from yarl import URL
 
 from vendorauth._calls import Budget, Call
 from vendorauth._dates import retry_after
+from vendorauth._logging import fields
 from vendorauth._tracebacks import cut
 from vendorauth._urls import NO_URL, same_origin
 from vendorauth.engine.clock import Clock
@@ -23,6 +25,7 @@ from vendorauth.engine.pauses import pause_after
 from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.source import TokenSource
 from vendorauth.engine.transport import body_of, translated
+from vendorauth.engine.watching import Watcher
 from vendorauth.errors import ApiError, ConfigurationError, TransportError, VendorAuthError
 from vendorauth.events import Replayed
 from vendorauth.messages import REDIRECTS, Response
@@ -30,6 +33,8 @@ from vendorauth.responses import api_error
 from vendorauth.tokens import Token
 
 T = TypeVar("T")
+
+log: Final = logging.getLogger(__name__)
 
 _BACKOFF: Final = (0.2, 5.0)
 """First and largest pause, in seconds, before a call is retried."""
@@ -157,9 +162,7 @@ class Sender:
                 raise self._refused(
                     call, answer, "; the token is renewed, but this body can't be sent twice: call again"
                 )
-            source.report(
-                Replayed(account=source.flow.account, method=call.method, path=call.url.raw_path, status=status)
-            )
+            self._report_replay(call, status)
             token = newer
             answer = await self._attempt(call, token, budget, stream=stream)
             if not self._rejects(answer):
@@ -173,6 +176,12 @@ class Sender:
         if current is None or not current.is_newer_than(token):
             source.replay_refused(token, self._dialect.status(answer.response))
         raise self._refused(call, answer, "; a renewed token was refused as well")
+
+    def _report_replay(self, call: Call, status: int) -> None:
+        account, path = self._source.flow.account, call.url.raw_path
+        told = fields(account, method=call.method, path=path, status=status)
+        log.debug("%s: the token was refused with %d, sent again with a newer one", call.label, status, extra=told)
+        self._source.report(Replayed(account=account, method=call.method, path=path, status=status))
 
     def _refused(self, call: Call, answer: Answer, why: str) -> VendorAuthError:
         problem = self._dialect.problem(call.label, answer.response, self._clock, why)
@@ -207,7 +216,14 @@ class Sender:
                 raise result
             if isinstance(result, Answer):
                 result.raw.close()
+            self._log_retry(call, result, pause)
             await asyncio.sleep(pause)
+
+    def _log_retry(self, call: Call, result: Answer | VendorAuthError, pause: float) -> None:
+        account = self._source.flow.account
+        why = result.response.status if isinstance(result, Answer) else type(result).__name__
+        told = fields(account, method=call.method, path=call.url.raw_path, pause=pause)
+        log.debug("%s: %s, sent again in %.2f s", call.label, why, pause, extra=told)
 
     async def _once(
         self, call: Call, headers: CIMultiDict[str], budget: Budget, *, stream: bool
@@ -289,6 +305,20 @@ class Sender:
             return None
         pause = pause_after(attempt, _BACKOFF, random.random()) if asked is None else asked  # noqa: S311  a jitter
         return pause if pause < budget.left else None
+
+
+@final
+class WatchedSender:
+    """Send calls with *sender*, and let *watcher* see which requests belong to one."""
+
+    def __init__(self, sender: Sender, watcher: Watcher) -> None:
+        self._sender = sender
+        self._watcher = watcher
+
+    async def send(self, call: Call, seconds: float, *, stream: bool = False) -> Answer:
+        """Do what `Sender.send` does."""
+        with self._watcher.call():
+            return await self._sender.send(call, seconds, stream=stream)
 
 
 def _of_generation(current: Token | None, token: Token) -> Token:

@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from vendorauth._calls import Call, ReadOptions, WriteOptions, prepare
-from vendorauth._sender import Dialect, Sender
+from vendorauth._sender import Dialect, Sender, WatchedSender
 from vendorauth._tracebacks import cut_noting, discreet
 from vendorauth._urls import checked_base_url, join
 from vendorauth.engine.clock import Clock, SystemClock
@@ -21,6 +21,7 @@ from vendorauth.engine.sessions import Sessions, Ssl
 from vendorauth.engine.setup import OnChallenge, OnEvent
 from vendorauth.engine.source import TokenSource
 from vendorauth.engine.transport import Transport
+from vendorauth.engine.watching import Watcher
 from vendorauth.errors import ApiError, ConfigurationError
 from vendorauth.flows import LoginFlow
 from vendorauth.messages import Response
@@ -132,6 +133,12 @@ class BaseClient:
         """
         return self._tokens
 
+    def watch(self, watcher: Watcher) -> None:
+        """Let *watcher* see all requests and renewals from now on, as tracing does; it takes an earlier one's place."""
+        self._tokens.watch(watcher)
+        self._sessions.watcher = watcher
+        vars(self).pop("_sender", None)
+
     async def request(self, method: str, path: str, **options: Unpack[WriteOptions]) -> ApiResponse:
         """
         Send *method* to *path*, relative to the base URL, and give the whole answer.
@@ -215,9 +222,10 @@ class BaseClient:
     # These three are made for the first request: of a pool's thousands of clients, many send none for long.
 
     @cached_property
-    def _sender(self) -> Sender:
-        clock = SystemClock() if self._clock is None else self._clock
-        return Sender(self._tokens, self._sessions, self._dialect, clock, self._retries)
+    def _sender(self) -> Sender | WatchedSender:
+        clock, watcher = SystemClock() if self._clock is None else self._clock, self._sessions.watcher
+        sender = Sender(self._tokens, self._sessions, self._dialect, clock, self._retries)
+        return sender if watcher is None else WatchedSender(sender, watcher)
 
     @cached_property
     def _find(self) -> Callable[[str], URL]:

@@ -34,12 +34,17 @@ class Renewed:
 
 @attrs.frozen(kw_only=True)
 class RenewalFailed:
-    """A renewal gave no token; the next try is *pause* seconds away. *ahead*: the old token still serves."""
+    """
+    A renewal gave no token; the next try is *pause* seconds away. *ahead*: the old token still serves.
+
+    *seconds* is how long it took to fail.
+    """
 
     account: str
     error: VendorAuthError
     pause: float
     ahead: bool = False
+    seconds: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -332,7 +332,8 @@ class Account:
 
     def refused(self, now: Moment) -> Refusal | None:
         """Give what is known of refused credentials while their pause is not over."""
-        return None if self.refusal is None or self.refusal.until.passed(now) else self.refusal
+        refusal = self.refusal
+        return None if refusal is None or refusal.until.passed(now) else refusal
 
     def refuse_logged_out(self, token: Token) -> None:
         """Raise `ReauthenticationRequired` where *token* was logged out here."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from typing import Final
 
+from vendorauth._logging import fields
 from vendorauth.engine.account import ASK_AGAIN_AFTER, Account
 from vendorauth.engine.foreign import Foreign
 from vendorauth.engine.setup import Setup
@@ -17,6 +20,8 @@ from vendorauth.errors import (
 )
 from vendorauth.events import ChallengeRaised
 from vendorauth.tokens import Challenge, Credentials, PasswordCredentials, RefreshTokenCredentials
+
+log: Final = logging.getLogger(__name__)
 
 
 async def ask_for_credentials(setup: Setup, account: Account, *, by_hand: bool = False) -> Credentials:
@@ -70,8 +75,12 @@ async def ask_person(setup: Setup, account: Account, challenge: Challenge) -> Ma
     Raises:
         ChallengeRequired: There is no one to ask, or no answer came; what ``on_challenge`` raised is chained.
     """
-    setup.tell(ChallengeRaised(account=setup.flow.account, name=challenge.name))
-    ask = setup.on_challenge
+    name, ask = setup.flow.account, setup.on_challenge
+    whom = "nobody is there to be asked" if ask is None else "on_challenge is asked"
+    log.info(
+        "the vendor wants %s from %s; %s", challenge.name, name, whom, extra=fields(name, challenge=challenge.name)
+    )
+    setup.tell(ChallengeRaised(account=name, name=challenge.name))
     if ask is None or account.leaving:
         raise ChallengeRequired(challenge)
     loop = asyncio.get_running_loop()

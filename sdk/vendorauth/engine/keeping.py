@@ -10,6 +10,7 @@ from typing import Final, final
 
 import attrs
 
+from vendorauth._logging import clock_time, fields, time_of
 from vendorauth.engine.account import UNKNOWN, Account, Failure
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import pause_after
@@ -19,6 +20,13 @@ from vendorauth.events import How, Renewed
 from vendorauth.tokens import Token
 
 log: Final = logging.getLogger(__name__)
+
+_DONE: Final[dict[How, str]] = {
+    "login": "logged in %s",
+    "answer": "logged in %s by an answer",
+    "refresh": "renewed %s",
+    "store": "took the token of %s from the store",
+}
 
 ROTATES: Final = "rotates"
 """Set in a token's details once its refresh token was seen to be replaced by another."""
@@ -141,9 +149,16 @@ class Keeper:
         self._account.fail(Failure(error, attempts + 1, now.after(pause), stuck=True))
 
     def _tell(self, token: Token, how: How) -> None:
-        seconds = self._setup.clock.monotonic() - self._began
-        account = self._setup.flow.account
-        log.info("%s: new token by %s after %.2f s, good until %s", account, how, seconds, token.expires_at)
+        now, life = self._setup.moment(), self._account.life
+        seconds, account = now.monotonic - self._began, self._setup.flow.account
+        due = time_of((life.ahead if self._account.refreshable else life.stale).wall)
+        log.info(
+            "%s after %.2f s, %s",
+            _DONE[how] % account,
+            seconds,
+            f"next renewal at {clock_time(due, now.wall)}" if due else "it needs no renewal",
+            extra=fields(account, how=how, seconds=seconds, ahead=self._ahead, next_renewal=due),
+        )
         self._setup.tell(
             Renewed(
                 account=account,

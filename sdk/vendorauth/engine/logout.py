@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack, suppress
 from typing import Final
 
+from vendorauth._logging import fields
 from vendorauth.engine.account import Account
 from vendorauth.engine.exchange import Exchange
 from vendorauth.engine.keeping import stop_saving
@@ -12,6 +14,8 @@ from vendorauth.engine.setup import Setup
 from vendorauth.errors import StoreError, VendorAuthError
 from vendorauth.events import LoggedOut
 from vendorauth.tokens import Token
+
+log: Final = logging.getLogger(__name__)
 
 REVOKE_WITHIN: Final = 5.0
 """Seconds that telling the vendor may take."""
@@ -37,7 +41,19 @@ async def log_out(setup: Setup, account: Account) -> None:
         finally:
             trouble = await _delete(setup)
         account.undeleted = frozenset(token.generation for token in tokens) if trouble else frozenset()
-    setup.tell(LoggedOut(account=setup.flow.account, revoked=bool(tokens) and refused is None, error=refused))
+    name, revoked = setup.flow.account, bool(tokens) and refused is None
+    log.log(
+        logging.INFO if refused is None else logging.WARNING,
+        "logged out %s; %s",
+        name,
+        "it had no token"
+        if not tokens
+        else f"the vendor could not be told: {refused}"
+        if refused
+        else "done at the vendor's, too",
+        extra=fields(name, revoked=revoked, error=refused and type(refused).__name__),
+    )
+    setup.tell(LoggedOut(account=name, revoked=revoked, error=refused))
     if trouble is not None and setup.strict_store:
         raise trouble
 

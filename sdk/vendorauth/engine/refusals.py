@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
 from typing import Final, final
 
 import attrs
 
+from vendorauth._logging import fields
 from vendorauth._wire import structure
 from vendorauth.engine.account import UNKNOWN, Account, Refusal
 from vendorauth.engine.freshness import Moment
@@ -18,6 +20,8 @@ from vendorauth.engine.setup import Setup
 from vendorauth.errors import AuthError, InvalidCredentials, ProtocolError, StoreError
 from vendorauth.events import LoginRefused
 from vendorauth.tokens import Credentials, Token
+
+log: Final = logging.getLogger(__name__)
 
 SUFFIX: Final = "|refused"
 """What the record's account ends with."""
@@ -88,7 +92,16 @@ class Refusals:
         self._account.refusal = Refusal(error, credentials, self._later(pause), pause, until)
         if credentials is not None and isinstance(error, InvalidCredentials):
             await self._save(credentials, until, pause)
-        self._setup.tell(LoginRefused(account=self._setup.flow.account, error=error, pause=pause))
+        account, name = self._setup.flow.account, type(error).__name__
+        log.error(
+            "the vendor refused the login of %s: %s: %s; these credentials are not sent again for %.0f s",
+            account,
+            name,
+            error,
+            pause,
+            extra=fields(account, error=name, pause=pause),
+        )
+        self._setup.tell(LoginRefused(account=account, error=error, pause=pause))
 
     async def forget(self) -> None:
         """Delete the memory of a refusal: a login has succeeded."""

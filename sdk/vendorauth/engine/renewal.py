@@ -209,7 +209,8 @@ class Renewal:
 
         try:
             spends = base.refresh_token is not None
-            token = await self._noting(self._exchange.run_refresh(refresh) if spends else self._exchange.run(refresh()))
+            exchange = self._exchange.run_refresh(refresh) if spends else self._exchange.run(refresh())
+            token = await self._noting("refresh", exchange)
         except ReauthenticationRequired as error:
             self._bury(base, error)
             return None
@@ -249,13 +250,13 @@ class Renewal:
             return self._setup.flow.login(credentials, now=self._begin())
 
         if isinstance(credentials, RefreshTokenCredentials):
-            result = await self._noting(self._exchange.run_refresh(login))
+            result = await self._noting("login", self._exchange.run_refresh(login))
             return await self._take(result, "login", credentials.refresh_token)
-        return await self._take(await self._noting(self._exchange.run(login()), password=True), "login")
+        return await self._take(await self._noting("login", self._exchange.run(login()), password=True), "login")
 
     async def _answer_now(self, challenge: Challenge, answers: Mapping[str, str]) -> Result:
         flow = self._setup.flow.answer(challenge, answers, now=self._begin())
-        return await self._take(await self._noting(self._exchange.run(flow), password=True), "answer")
+        return await self._take(await self._noting("answer", self._exchange.run(flow), password=True), "answer")
 
     async def _take(self, result: Token | Challenge, how: How, spent: str | None = None) -> Token | Challenge:
         if isinstance(result, Challenge):
@@ -266,10 +267,11 @@ class Renewal:
             await self._refusals.forget()
         return token
 
-    async def _noting(self, exchange: Awaitable[T], *, password: bool = False) -> T:
+    async def _noting(self, how: How, exchange: Awaitable[T], *, password: bool = False) -> T:
         """Remember a refusal; after a *password* whatever is definite: vendors count it, and may lock the account."""
+        watcher = self._setup.watcher
         try:
-            return await exchange
+            return await (exchange if watcher is None else watcher.exchange(self._setup.flow.account, how, exchange))
         except AuthError as error:
             said_no = password and is_definite(error) and not self._exchange.only_asked
             if not (isinstance(error, InvalidCredentials) or said_no):

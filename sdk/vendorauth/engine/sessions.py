@@ -17,6 +17,7 @@ from yarl import URL
 
 from vendorauth._urls import NO_URL, is_loopback
 from vendorauth._version import __version__
+from vendorauth.engine.watching import Watcher
 from vendorauth.errors import ConfigurationError
 
 Ssl: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
@@ -50,6 +51,7 @@ class Sessions:
         trust_env: bool = False,
         ssl: Ssl | None = None,
     ) -> None:
+        self.watcher: Watcher | None = None
         self._session: aiohttp.ClientSession | None = None
         self._shared: _Shared | None = None
         self._closed = False
@@ -78,7 +80,7 @@ class Sessions:
             or self._process != os.getpid()
         ):
             session = self._open()
-        return session.request(
+        request = session.request(
             method,
             url,
             headers=headers,
@@ -88,6 +90,7 @@ class Sessions:
             proxy=self._proxy_for(url),
             **self._options,
         )
+        return request if self.watcher is None else self.watcher.request(method, url, request)
 
     def reopen(self) -> None:
         """Allow sending again after `close`."""
@@ -118,7 +121,7 @@ class Sessions:
         self._leave_shared()
         connector = self._connector()
         if self._borrowed is None or connector is None:
-            self._session = _session(None, None)
+            self._session = _session(None)
         else:
             self._shared = _shared_by(self._borrowed, connector)
             self._session = self._shared.session
@@ -181,21 +184,20 @@ def _shared_by(borrowed: aiohttp.ClientSession, connector: aiohttp.BaseConnector
     loop, process = asyncio.get_running_loop(), os.getpid()
     shared = _shared.get(borrowed)
     if shared is None or shared.session.closed or shared.loop is not loop or shared.process != process:
-        shared = _shared[borrowed] = _Shared(_session(connector, list(borrowed.trace_configs)), loop, process)
+        shared = _shared[borrowed] = _Shared(_session(connector), loop, process)
+        # Given to the constructor, they would come on top of those that an instrumentation adds to every session.
+        shared.session.trace_configs[:] = borrowed.trace_configs
     shared.users += 1
     return shared
 
 
-def _session(
-    connector: aiohttp.BaseConnector | None, trace_configs: list[aiohttp.TraceConfig] | None
-) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector | None) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=connector,
         connector_owner=connector is None,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=_NO_TIMEOUT,
-        trace_configs=trace_configs,
     )
     # aiohttp would by itself send GET, HEAD, PUT and DELETE again when a connection is lost; here callers decide that.
     session._retry_connection = False  # noqa: SLF001  it has no public name

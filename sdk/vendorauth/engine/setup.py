@@ -13,6 +13,7 @@ from vendorauth.engine.exchange import Send
 from vendorauth.engine.freshness import Life, Moment, life_of
 from vendorauth.engine.policy import RefreshPolicy
 from vendorauth.engine.vault import Vault
+from vendorauth.engine.watching import Watcher
 from vendorauth.errors import StoreError, StoreLockTimeout, VendorAuthError
 from vendorauth.events import TokenEvent
 from vendorauth.flows import LoginFlow
@@ -42,7 +43,7 @@ class Setup:
     """
     Say how one source logs in, sends, stores, tells the time and reports.
 
-    *turns*: what each exchange waits for first.
+    *turns*: what each exchange waits for first. *watcher* sees flights, exchanges and events.
     """
 
     flow: LoginFlow
@@ -55,6 +56,7 @@ class Setup:
     on_challenge: OnChallenge | None
     strict_store: bool
     turns: Turns | None = None
+    watcher: Watcher | None = None
     draw: Callable[[], float] = random.random
 
     def moment(self) -> Moment:

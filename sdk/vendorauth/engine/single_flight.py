@@ -49,11 +49,14 @@ class Flight:
     """
     Be work under way. It runs in a task and a context of its own, so that cancelling whoever waits cancels nothing.
 
+    *waiting* is how many wait for it.
+
     The task is held by the event loop's slot in `SingleFlight` until it ends; its exception is always retrieved.
     """
 
     def __init__(self, kind: Kind) -> None:
         self.kind: Final = kind
+        self.waiting: int = 0
         self._landed: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[Token | None] | None = None
 
@@ -75,8 +78,12 @@ class Flight:
 
     async def outcome(self) -> Outcome:
         """Wait for the end; never raises but when the caller is cancelled, which does not touch the work."""
-        # shield: the future is everybody's.
-        return await asyncio.shield(self._landed)
+        self.waiting += 1
+        try:
+            # shield: the future is everybody's.
+            return await asyncio.shield(self._landed)
+        finally:
+            self.waiting -= 1
 
 
 @final

@@ -19,12 +19,13 @@ from vendorauth.engine.keeping import keep_saving, last_save
 from vendorauth.engine.logout import log_out
 from vendorauth.engine.policy import RefreshPolicy
 from vendorauth.engine.renewal import Renewal
-from vendorauth.engine.settling import look, settle
+from vendorauth.engine.settling import is_final, look, settle
 from vendorauth.engine.setup import OnChallenge, OnEvent, Setup, Turns
 from vendorauth.engine.single_flight import Flight, Kind, Work
 from vendorauth.engine.status import SourceStatus, status_of
 from vendorauth.engine.trial import Trial
 from vendorauth.engine.vault import Vault
+from vendorauth.engine.watching import Watcher
 from vendorauth.errors import (
     ConfigurationError,
     ReauthenticationRequired,
@@ -129,6 +130,10 @@ class TokenSource:
     def pace(self, turns: Turns) -> None:
         """Let logins and renewals wait for their *turns* from now on."""
         self._setup.turns = turns
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let *watcher* see flights, exchanges and events from now on; it takes an earlier one's place."""
+        self._setup.watcher = watcher
 
     async def token(self) -> Token:
         """
@@ -279,8 +284,10 @@ class TokenSource:
 
     def report(self, event: TokenEvent) -> None:
         """Tell *event* to ``on_event``, once the loop comes round: a hook that raises hurts nothing."""
-        if self._on_event is not None:
-            asyncio.get_running_loop().call_soon(self._on_event, detached(event))
+        watcher = self._setup.watcher
+        for hook in (self._on_event, None if watcher is None else watcher.event):
+            if hook is not None:
+                asyncio.get_running_loop().call_soon(hook, detached(event))
 
     @property
     def person_seconds(self) -> float:
@@ -351,7 +358,9 @@ class TokenSource:
     def _start(self, account: Account, kind: Kind, work: Callable[[], Work]) -> Flight:
         if kind is not Kind.TIDY:
             self._refuse_closed()
-        return account.flights.start(kind, work(), lambda outcome: settle(self._setup, account, kind, outcome))
+        setup, began = self._setup, self._setup.clock.monotonic()
+        flight = work() if setup.watcher is None else setup.watcher.flight(self.flow.account, kind, work)
+        return account.flights.start(kind, flight, lambda outcome: settle(setup, account, kind, outcome, began))
 
     async def _obtain(self, account: Account, replaced: Token | None, *, refused: bool) -> Token:
         """Wait for a token newer than *replaced*, starting what is needed; *refused*: the API refused that one."""
@@ -375,16 +384,8 @@ class TokenSource:
                     account.note_renewal(self._setup.clock.monotonic())
                 flight = self._start(account, Kind.RENEWAL, Renewal(self._setup, account, replaces=replaced).renew)
             outcome = await flight.outcome()
-            if outcome.error is not None and self._is_final(account, flight, outcome.error):
+            if outcome.error is not None and is_final(self._setup, account, flight.kind, outcome.error):
                 return self._last_resort(account, outcome.error, refused=refused)
-
-    def _is_final(self, account: Account, flight: Flight, error: VendorAuthError) -> bool:
-        """Tell whether whoever waited for *flight* gets its *error*, or goes on with a renewal that may log in."""
-        if flight.kind is Kind.AHEAD:
-            if self._setup.held_back(error):
-                return False
-            return account.refreshable or not (isinstance(error, ReauthenticationRequired) and self._setup.can_log_in)
-        return flight.kind is Kind.RENEWAL
 
     def _last_resort(self, account: Account, error: VendorAuthError, *, refused: bool) -> Token:
         living = self._living(account, error, refused=refused)

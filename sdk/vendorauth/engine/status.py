@@ -20,7 +20,8 @@ class SourceStatus:
     """
     Tell how a token source is doing; safe to show.
 
-    *error* is the class name of what callers would get at once instead of a renewal, for *retry_in* seconds.
+    *error* is the class name of what callers would get at once instead of a renewal, for *retry_in* seconds. *age*:
+    seconds since the token was issued. *waiting*: how many wait for a renewal, or for its end, now.
     """
 
     account: str
@@ -33,11 +34,17 @@ class SourceStatus:
     failures: int
     error: str | None
     retry_in: float | None
+    age: float | None = None
+    waiting: int = 0
 
 
 def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
-    """Describe *account*, which is called *name*, as seen at *now*."""
-    token = account.token
+    """
+    Describe *account*, which is called *name*, as seen at *now*.
+
+    A thread of an exporter of metrics may ask while the event loop changes it: nothing here is looked at twice.
+    """
+    token, flight = account.token, account.flights.current
     error = account.latched(now)
     return SourceStatus(
         account=name,
@@ -45,20 +52,23 @@ def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
         generation=token.generation if token else None,
         issued_at=token.issued_at if token else None,
         expires_at=token.expires_at if token else None,
-        renewing=account.flights.current is not None,
+        renewing=flight is not None,
         unsaved=account.unsaved,
         failures=account.attempts,
         error=type(error).__name__ if error else None,
         retry_in=None if error is None else _retry_in(account, error, now),
+        age=None if token is None else now.wall - token.issued_at.timestamp(),
+        waiting=flight.waiting if flight else 0,
     )
 
 
 def _retry_in(account: Account, error: VendorAuthError, now: Moment) -> float | None:
-    if account.failure is not None and error is account.failure.error:
-        return account.failure.next_try.left(now)
+    failure, refusal = account.failure, account.refusal
+    if failure is not None and error is failure.error:
+        return failure.next_try.left(now)
     until = account.challenge_until if error is account.challenge else None
-    if account.refusal is not None and until is None:
-        return account.refusal.left(now)
+    if refusal is not None and until is None:
+        return refusal.left(now)
     return None if until is None or until == NEVER else until.left(now)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Final, TypeVar, final
 
+from vendorauth._logging import fields
 from vendorauth.errors import StoreConflict, StoreError, StoreLockTimeout, StoreUnavailable
 from vendorauth.events import Operation, StoreTrouble, TokenEvent
 from vendorauth.stores import TokenStore
@@ -29,12 +30,13 @@ LOCK_PATIENCE: Final = 60.0
 class Vault:
     """Keep one account in a store."""
 
-    __slots__ = ("_account", "_tell", "store")
+    __slots__ = ("_account", "_failing", "_tell", "store")
 
     def __init__(self, store: TokenStore, account: str, tell: Callable[[TokenEvent], None]) -> None:
         self.store: Final = store
         self._account = account
         self._tell = tell
+        self._failing: dict[Operation, float] = {}
 
     async def load(self, suffix: str = "") -> Token | None:
         """Read the account's record, or the one beside it named by *suffix*. Raises `StoreError`."""
@@ -88,11 +90,14 @@ class Vault:
         try:
             # The timer first: the loop may keep it, with its context, for long after it is over.
             async with bound:
-                return await self._heard(operation, call)
+                result = await self._heard(operation, call)
         except StoreError as error:
             trouble = error
         except Exception as error:  # noqa: BLE001  the seam to a user's store
             trouble = _translated(operation, error, seconds if bound.expired() else None)
+        else:
+            self._works(operation)
+            return result
         if not isinstance(trouble, StoreConflict):
             self._report(operation, trouble)
         raise trouble
@@ -106,8 +111,28 @@ class Vault:
                 listener.reset(heard)
 
     def _report(self, operation: Operation, error: StoreError) -> None:
-        log.warning("%s: token store, %s: %s", self._account, operation, error)
+        self._failing.setdefault(operation, asyncio.get_running_loop().time())
+        log.warning(
+            "the token store of %s gives trouble, %s: %s: %s; the token serves from memory",
+            self._account,
+            operation,
+            type(error).__name__,
+            error,
+            extra=fields(self._account, operation=operation, error=type(error).__name__),
+        )
         self._event(operation, error)
+
+    def _works(self, operation: Operation) -> None:
+        since = self._failing.pop(operation, None)
+        if since is not None:
+            seconds = asyncio.get_running_loop().time() - since
+            log.info(
+                "the token store of %s works again, %s: %.0f s after it failed first",
+                self._account,
+                operation,
+                seconds,
+                extra=fields(self._account, operation=operation, seconds=seconds),
+            )
 
     def _event(self, operation: Operation, error: StoreError) -> None:
         self._tell(StoreTrouble(account=self._account, operation=operation, error=error))
