@@ -64,9 +64,7 @@ class Telemetry:
     def measured(self, name: str) -> list[tuple[float, Attributes]]:
         """Give the values of *name*, or how many there were where it is a duration, with their attributes."""
         found = [point for its, point in self.points() if its == name]
-        return [
-            (getattr(point, "value", None) or getattr(point, "count", 0), dict(point.attributes)) for point in found
-        ]
+        return [(point.count if hasattr(point, "count") else point.value, dict(point.attributes)) for point in found]
 
     def written(self) -> str:
         """Write all that was recorded."""

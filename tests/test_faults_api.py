@@ -4,6 +4,7 @@ import pytest
 
 from _fault_scenes import Case, case_of, cases, examine, scene
 from vendorauth import TransportError
+from vendorauth._sender import Sender
 
 LOST = [
     "reset after the request was read",
@@ -42,6 +43,7 @@ async def test_not_sent_twice(method: str, fault: str, monkeypatch: pytest.Monke
 async def test_without_retries(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """DESIGN 3: *retries* says how often a GET is sent again, and nobody below adds to it."""
     async with scene(case_of("get", fault), monkeypatch) as made:
+        assert isinstance(made.client._sender, Sender)
         made.client._sender._retries = 0
         await made.break_()
         with pytest.raises(TransportError):

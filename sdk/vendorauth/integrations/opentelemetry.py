@@ -16,7 +16,6 @@ from typing import Final, TypeAlias, TypeVar, final
 
 import aiohttp
 from opentelemetry import context, trace
-from opentelemetry.context import _SUPPRESS_HTTP_INSTRUMENTATION_KEY as SUPPRESS  # the instrumentations share it
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
@@ -35,6 +34,9 @@ T = TypeVar("T")
 
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 _FAILED: Final = 400
+
+_SUPPRESS: Final = "suppress_instrumentation"
+"""What OpenTelemetry's instrumentations look for in the context, to be silent."""
 
 _sends: Final[ContextVar[Iterator[int] | None]] = ContextVar("vendorauth_sends", default=None)
 """Counts what the API call under way has sent up to now."""
@@ -145,7 +147,7 @@ class _Telemetry:
 
 async def _alone(request: Awaitable[T]) -> T:
     """Await *request* while other instrumentations of HTTP are silent."""
-    before = context.attach(context.set_value(SUPPRESS, value=True))
+    before = context.attach(context.set_value(_SUPPRESS, value=True))
     try:
         return await request
     finally:
