@@ -40,7 +40,7 @@ def everything(caplog: pytest.LogCaptureFixture) -> None:
 
 def steady(source: TokenSource) -> TokenSource:
     """Let *source* draw no lots."""
-    source._setup.draw = lambda: 1.0
+    source._setup.draw = lambda: 0.0
     return source
 
 

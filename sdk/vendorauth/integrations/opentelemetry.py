@@ -30,6 +30,8 @@ from vendorauth.events import How, TokenEvent
 from vendorauth.integrations._meters import SCHEMA, Meters, meters_of
 from vendorauth.tokens import Token
 
+__all__ = ["instrument"]
+
 T = TypeVar("T")
 
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
