@@ -46,7 +46,7 @@ nitpick_ignore_regex = [
         r"vendorauth\.(_wire|client|cognito\.shapes|protogrid\.client|testing\._cognito|testing\._server)\.\w+",
     ),
     # What the clients and the engine say to each other.
-    (r"py:class", r"vendorauth\.engine\.(trial\.\w+|setup\.Turns)"),
+    (r"py:class", r"vendorauth\.engine\.(trial\.\w+|setup\.Turns|watching\.Watcher)"),
     # What JSON can say, an alias of ``Any``; type variables.
     (r"py:.*", r"(vendorauth\.[a-z_.]+\.)?(JSON|T|K|C|ErrorT|PageT)"),
 ]
