@@ -110,6 +110,20 @@ async def test_renewals_that_fail(world: World, caplog: pytest.LogCaptureFixture
     assert [] == told(caplog)
 
 
+async def test_a_refused_refresh_token_while_the_token_serves(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Rule 7: that is no error yet: a later call logs in."""
+    source = world.source(policy=STEADY)
+    await source.token()
+    world.vendor.refresh_tokens.clear()
+    world.clock.advance(3000.0)
+    told(caplog)
+    await source.token()
+    await settle()
+    end = "the next call may try, the old token serves until 13:00 UTC"
+    failed = "renewing jane@vendor failed after 0.00 s: ReauthenticationRequired: refused"
+    assert [("WARNING", f"{failed}; {end}")] == told(caplog)
+
+
 async def test_nothing_to_log_in_with(world: World, caplog: pytest.LogCaptureFixture) -> None:
     """It is an error: waiting does not help."""
     with pytest.raises(ReauthenticationRequired):
@@ -199,6 +213,7 @@ async def test_a_store_that_fails_and_works_again(caplog: pytest.LogCaptureFixtu
     await source.token()
     store.failing = set()
     await store.saved.wait()
+    await source.login()
     await source.aclose()
     account = "of jane@vendor"
     why = "save: StoreUnavailable: down; the token serves from memory"
