@@ -13,24 +13,24 @@ CHECKS = {
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
     "docs": ("docs", *((*SPHINX, it, "docs", f"docs/_build/{it}") for it in ("html", "doctest"))),
 }
-SCRIPTS = ("bench", "fleet", "simulate", "soak")
-LONG = {"fuzz": ("tests", FUZZ)} | {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in SCRIPTS}
+LONG = {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("bench", "fleet", "simulate", "soak")}
+LONG |= {"fuzz": ("tests", FUZZ), "installs": ("package", ("python", "tools/installs.py"))}
 
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"
 
 
 @nox.session
-def wheel(session: nox.Session) -> None:
-    """Build the wheel that the other sessions install."""
-    shutil.rmtree(wheels := session.cache_dir / "wheel", ignore_errors=True)
-    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), ".")
+def package(session: nox.Session) -> None:
+    """Build the package, check it, and keep the wheel for the other sessions."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, "package"))
+    session.run("python", "tools/package.py", str(session.cache_dir / "package"))
 
 
 def add(name: str, group: str, *commands: tuple[str, ...]) -> None:
     """Add the session *name*, which runs *commands* with the dependencies of *group*, and what it is given."""
 
-    @nox.session(name=name, requires=["wheel"], default=name in CHECKS)
+    @nox.session(name=name, requires=["package"], default=name in CHECKS)
     def run(session: nox.Session) -> None:
         install(session, group)
         for command in commands:
@@ -41,7 +41,7 @@ for title, steps in (CHECKS | LONG).items():
     add(title, *steps)
 
 
-@nox.session(python=PYTHONS, requires=["wheel"])
+@nox.session(python=PYTHONS, requires=["package"])
 def tests(session: nox.Session) -> None:
     """Test the built wheel: the oldest Python for what is covered, the newest in dev mode, each a share where all are there."""
     install(session, "tests")
@@ -55,7 +55,7 @@ def tests(session: nox.Session) -> None:
 
 def install(session: nox.Session, group: str) -> None:
     """Install *group* and the wheel with all extras; the wheel anew, because its version stays the same."""
-    (built,) = (session.cache_dir / "wheel").glob("*.whl")
+    (built,) = (session.cache_dir / "package").glob("*.whl")
     extras = ",".join(PYPROJECT["project"]["optional-dependencies"])
     session.install("--no-compile", f"{built}[{extras}]", *nox.project.dependency_groups(PYPROJECT, group))
     session.install("--no-compile", "--no-deps", "--force-reinstall", str(built))

@@ -1,0 +1,5 @@
+"""Be the ``vendorauth`` command for ``python -m vendorauth``."""
+
+from vendorauth.cli import main
+
+main()
