@@ -13,8 +13,8 @@ CHECKS = {
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
     "docs": ("docs", *((*SPHINX, it, "docs", f"docs/_build/{it}") for it in ("html", "doctest"))),
 }
-LONG = {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("bench", "fleet", "simulate", "soak")}
-LONG |= {"fuzz": ("tests", FUZZ), "installs": ("package", ("python", "tools/installs.py"))}
+LONG = {"fuzz": ("tests", FUZZ), "installs": ("package", ("python", "tools/installs.py"))}
+LONG |= {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("bench", "fleet", "simulate", "soak")}
 
 nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
 nox.options.reuse_venv = "yes"
