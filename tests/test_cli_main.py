@@ -1,6 +1,7 @@
 """Prove the command line itself: what it prints where it can't do its job, and how it exits."""
 
 import os
+import runpy
 import socket
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     """``--version`` says which one it is."""
     assert 0 == exit_code(monkeypatch, "--version")
     assert f"vendorauth {vendorauth.__version__}\n" == capsys.readouterr().out
+
+
+def test_run_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """``python -m vendorauth`` is the command, too."""
+    monkeypatch.setattr(sys, "argv", ["vendorauth", "--version"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("vendorauth", run_name="__main__")
+    assert (0, f"vendorauth {vendorauth.__version__}\n") == (caught.value.code, capsys.readouterr().out)
 
 
 def test_help_lists_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

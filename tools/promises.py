@@ -7,6 +7,7 @@ Without the extra, what needs it ends with a line that says what to install.
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from importlib.metadata import distribution
 from typing import Final
 
-from vendorauth import MemoryTokenStore, StoreUnavailable, Token, TokenStore
+from vendorauth import MemoryTokenStore, StoreUnavailable, Token, TokenStore, stores
 
 TOKEN: Final = Token(value="t", issued_at=datetime(2026, 1, 1, tzinfo=UTC), generation=1)
 
@@ -36,19 +37,15 @@ def core() -> None:
 
 def cli() -> None:
     """Run the command, both ways."""
-    for command in ([f"{sys.prefix}/bin/vendorauth"], [sys.executable, "-m", "vendorauth"]):
-        result = subprocess.run([*command, "profiles", "--json"], check=False, capture_output=True, text=True)
+    for command in ([f"{sys.prefix}/bin/vendorauth", "demo"], [sys.executable, "-m", "vendorauth", "profiles"]):
+        result = subprocess.run(command, check=False, capture_output=True, text=True)
         if result.returncode:
             sys.exit(result.stderr)
 
 
 def encryption() -> None:
     """Encrypt a token, and decrypt it."""
-    from cryptography.fernet import Fernet
-
-    from vendorauth.stores import EncryptedTokenStore
-
-    keep(EncryptedTokenStore(MemoryTokenStore(), [Fernet.generate_key().decode()]))
+    keep(stores.EncryptedTokenStore(MemoryTokenStore(), [base64.b64encode(bytes(32))]))
 
 
 def httpx() -> None:
@@ -58,14 +55,7 @@ def httpx() -> None:
 
 def keyring() -> None:
     """Keep a token in a keychain."""
-    from vendorauth.stores import KeyringTokenStore
-
-    import_keychain()
-    keep(KeyringTokenStore("promises"))
-
-
-def import_keychain() -> None:
-    """Have a keychain that lasts as long as this process."""
+    keychain_store = stores.KeyringTokenStore
     import keyring as library
     from keyring.backend import KeyringBackend
 
@@ -84,6 +74,7 @@ def import_keychain() -> None:
             del secrets[service, username]
 
     library.set_keyring(Keychain())  # type: ignore[no-untyped-call]  keyring's own
+    keep(keychain_store("promises"))
 
 
 def otel() -> None:
@@ -100,15 +91,14 @@ def plugins() -> None:
 
 def redis() -> None:
     """Ask a server that is not there."""
+    redis_store = stores.RedisTokenStore
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
-    from vendorauth.stores import RedisTokenStore
-
     async def ask() -> None:
         async with Redis(port=1, retry=Retry(NoBackoff(), 0)) as client:
-            await RedisTokenStore(client).load("jane")
+            await redis_store(client).load("jane")
 
     try:
         asyncio.run(ask())
@@ -121,7 +111,8 @@ def testing() -> None:
     """Check a store."""
     from vendorauth.testing.conformance import STORE_CHECKS
 
-    STORE_CHECKS[0](lambda: nullcontext(MemoryTokenStore()))
+    store = MemoryTokenStore()
+    STORE_CHECKS[0](lambda: nullcontext(store))
 
 
 def keep(store: TokenStore) -> None:

@@ -19,7 +19,6 @@ from cattrs import (
     BaseValidationError,
     ClassValidationError,
     Converter,
-    ForbiddenExtraKeysError,
     IterableValidationError,
     StructureHandlerNotFoundError,
 )
@@ -31,6 +30,7 @@ from cattrs.cols import (
     list_structure_factory,
     mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType]  cattrs leaves a parameter untyped
 )
+from cattrs.errors import CattrsError
 from cattrs.gen import make_dict_structure_fn, override, typeddicts
 
 from vendorauth._tracebacks import cut_noting
@@ -135,8 +135,7 @@ def _complaints(error: BaseException, path: str) -> Iterator[str]:
         yield from _complaints(inner, path)
 
 
-_CATTRS: Final = (BaseValidationError, ForbiddenExtraKeysError, StructureHandlerNotFoundError)  # one class from 26.2 on
-_UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, *_CATTRS)
+_UNFIT: Final = (TypeError, ValueError, KeyError, AttributeError, CattrsError, BaseValidationError)
 
 
 def _exactly(*kinds: type[object]) -> Hook:
