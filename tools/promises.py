@@ -73,7 +73,7 @@ def keyring() -> None:
         def delete_password(self, service: str, username: str) -> None:
             del secrets[service, username]
 
-    library.set_keyring(Keychain())  # type: ignore[no-untyped-call]  keyring's own
+    library.set_keyring(Keychain())  # type: ignore[no-untyped-call] # keyring's own
     keep(keychain_store("promises"))
 
 
