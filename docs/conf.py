@@ -24,6 +24,8 @@ project = "vendorauth"
 release = version = __version__
 html_title = f"vendorauth {release}"
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "examples"]
 default_role = "py:obj"
@@ -32,6 +34,7 @@ autodoc_default_options = {"show-inheritance": True}
 autodoc_typehints_format = "short"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 3
 
 nitpick_ignore_regex = [

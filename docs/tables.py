@@ -102,10 +102,10 @@ def _comparison(found: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     conditions = f"on {_text(found['machine'])}, with {versions}. Ratios are to {_text(found['reference'])}."
     parts = [
-        f"## {found['title']}",
+        f"(bench-{found['name']})=\n## {found['title']}",
         f"`nox -s bench -- {found['name']}`, {conditions}",
         _measured(found),
-        f"![{found['title']}](bench/{found['name']}.svg)",
+        f"![{found['title']}](bench/{found['name']}.svg){{.plot}}",
     ]
     goals = [
         f"- {_text(goal['row'])}: {goal['column']} at most {goal['most']:g}: {'reached' if goal['reached'] else '**missed**'}"
@@ -130,6 +130,52 @@ def _measured(found: Mapping[str, Any]) -> str:
     ]
     head, *body = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([head, "|" + "---|" * len(lines[0]), *body])
+
+
+FIGURES: Final[Mapping[str, tuple[str, str]]] = {
+    "get": ("processor time of a GET, times bare aiohttp's", "ratio"),
+    "token": ("a fresh token, times one check of the time", "ratio"),
+    "crowd": ("renewals for 10,000 callers at an expiry", "renewals"),
+    "outage": ("requests of 100 callers while the endpoint is down", "requests"),
+    "expiry": ("% of requests over 50 ms across an expiry", "% over 50 ms"),
+    "accounts": ("KB for one more account", "value"),
+}
+"""What of each comparison the front page shows: the head of its column, and where in a row its figure is."""
+
+CLIENTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "vendorauth": {"get": "vendorauth ProGlove"},
+    "google-auth": {"get": "google-auth, renewing", "token": "google-auth, async"},
+    "azure-core": {"get": "azure-core, as its clients", "token": "azure-core's policy"},
+    "azure-identity": {},
+    "aiobotocore": {},
+    "gcloud-aio-auth": {},
+    "Authlib": {},
+    "httpx": {},
+}
+"""Who is on the front page, and what its row is called in a comparison where that is not its own name."""
+
+
+def figures() -> str:
+    """Write, as Markdown, one figure of each comparison that was taken, for each client that is in it."""
+    kept = {name: RESULTS / "bench" / f"{name}.json" for name in FIGURES}
+    found = {name: json.loads(path.read_text("utf-8")) for name, path in kept.items() if path.is_file()}
+    heads = [f"[{FIGURES[name][0]}](#bench-{name})" for name in found]
+    lines = [["", *heads]]
+    for client, names in CLIENTS.items():
+        lines.append([client, *(_figure(one, names.get(name, client)) for name, one in found.items())])
+    head, *body = ["| " + " | ".join(line) + " |" for line in lines]
+    machine = next(iter(found.values()))["machine"]
+    return "\n".join([head, "|---" * len(lines[0]) + "|", *body, "", f"Measured on {_text(machine)}."]) + "\n"
+
+
+def _figure(found: Mapping[str, Any], name: str) -> str:
+    """Give what *found* has to say of the client that it calls *name*; a dash where it has no such row."""
+    row = next((row for row in found["rows"] if row["name"] == name), None)
+    if row is None:
+        return "–"  # noqa: RUF001  a dash
+    column = FIGURES[found["name"]][1]
+    figure = row["more"][column] if column in row["more"] else row[column]
+    return f"{figure:,.3g}" if figure < 1000 else f"{figure:,.0f}"  # noqa: PLR2004  no 1e+03
 
 
 def scaling() -> str:
@@ -205,6 +251,7 @@ TABLES: Final[list[tuple[str, Callable[[], str]]]] = [
     ("fleet", fleet),
     ("scaling", scaling),
     ("speed", speed),
+    ("figures", figures),
 ]
 """What is written: the name of the file, without ``.md``, and what gives its text."""
 
