@@ -24,8 +24,10 @@ project = "vendorauth"
 release = version = __version__
 html_title = f"vendorauth {release}"
 html_theme = "furo"
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_show_search_summary = False  # it would be fetched, which a browser refuses to pages opened as files
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "examples"]
 default_role = "py:obj"
