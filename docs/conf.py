@@ -27,6 +27,7 @@ html_theme = "furo"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_show_copyright = False  # LICENSE says it
 html_show_search_summary = False  # it would be fetched, which a browser refuses to pages opened as files
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.doctest", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "examples"]
@@ -36,7 +37,7 @@ autodoc_default_options = {"show-inheritance": True}
 autodoc_typehints_format = "short"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-myst_enable_extensions = ["attrs_inline", "colon_fence"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 nitpick_ignore_regex = [
