@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -52,30 +50,6 @@ def run(*arguments: str, stdin: io.StringIO | str = "") -> Outcome:
     return Outcome(caught.value.code or 0, out.getvalue(), err.getvalue())
 
 
-@contextmanager
-def serving(*fakes: FakeProGlove | FakeProtogrid) -> Iterator[None]:
-    """Run *fakes* in a thread of their own: commands have the event loop of this one."""
-    loop, up, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        for fake in fakes:
-            await fake.start()
-        up.set()
-        await end.wait()
-        for fake in fakes:
-            await fake.stop()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert up.wait(20)
-    try:
-        yield
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(20)
-        loop.close()
-
-
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the command a home of its own, and no keychain."""
@@ -92,16 +66,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def glove() -> Iterator[FakeProGlove]:
     """Give a ProGlove."""
-    fake = FakeProGlove()
-    with serving(fake):
+    with FakeProGlove() as fake:
         yield fake
 
 
 @pytest.fixture
 def grid() -> Iterator[FakeProtogrid]:
     """Give a Protogrid."""
-    fake = FakeProtogrid()
-    with serving(fake):
+    with FakeProtogrid() as fake:
         yield fake
 
 

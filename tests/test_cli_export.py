@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from filelock import lock_descriptor
 
-from _command import Outcome, glove, log_in, place, run, serving
+from _command import Outcome, glove, log_in, place, run
 from vendorauth.cli import exported
 from vendorauth.cli.exported import ExportFile, Progress
 from vendorauth.cli.exporting import moment, part_of
@@ -324,7 +324,7 @@ def test_what_cannot_be_right(full: FakeProGlove, monkeypatch: pytest.MonkeyPatc
     assert 2 == run("export", "w", "devices", "--out", "x.csv").code
     assert before == len(full.requests)
     grid = FakeProtogrid()
-    with serving(grid):
+    with grid:
         assert 0 == log_in(grid).code
     assert "has no events to export" in export().err
     assert [] == files()

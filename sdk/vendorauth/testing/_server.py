@@ -17,6 +17,7 @@ from multidict import CIMultiDict
 
 from vendorauth.testing._records import Answer, Count, Kind, Seen
 from vendorauth.testing._switches import Amendment, Fault, Hold, first_taken
+from vendorauth.testing._threads import LoopThread
 from vendorauth.tokens import JSON
 
 HOST: Final = "127.0.0.1"
@@ -30,8 +31,9 @@ class LoopbackServer(abc.ABC):
     """
     Be a real HTTP server on 127.0.0.1 that records what it sees and misbehaves on request.
 
-    All switches may be turned while it runs. ``async with`` starts and stops it; *port* 0 takes a free one. *clock*
-    gives seconds since the epoch.
+    All switches may be turned while it runs, from any thread. ``async with`` starts and stops it in the event loop that is
+    running; ``with`` in a thread of its own, for tests that have none, or have another one. *port* 0 takes a free one.
+    *clock* gives seconds since the epoch.
     """
 
     permitted: bool = True
@@ -55,6 +57,7 @@ class LoopbackServer(abc.ABC):
         self._holds: dict[Kind | None, Hold] = {}
         self._runner: web.AppRunner | None = None
         self._closing = asyncio.Event()
+        self._thread: LoopThread | None = None
         self._answers = 0
 
     # What a vendor fills in.
@@ -108,6 +111,13 @@ class LoopbackServer(abc.ABC):
             RuntimeError: It runs already.
             OSError: The port is taken.
         """
+        await (self._start() if self._thread is None else self._thread.do(self._start()))
+
+    async def stop(self) -> None:
+        """Hang up on everybody and stop listening; connections are refused then. Harmless when it does not run."""
+        await (self._stop() if self._thread is None else self._thread.do(self._stop()))
+
+    async def _start(self) -> None:
         if self._runner is not None:
             message = "this fake runs already"
             raise RuntimeError(message)
@@ -124,15 +134,32 @@ class LoopbackServer(abc.ABC):
         self._port = runner.addresses[0][1]
         self._runner = runner
 
-    async def stop(self) -> None:
-        """Hang up on everybody and stop listening; connections are refused then. Harmless when it does not run."""
+    async def _stop(self) -> None:
         runner, self._runner = self._runner, None
         self._closing.set()
-        for hold in self._holds.values():
-            hold.release()
-        self._holds.clear()
+        self._let_go()
         if runner is not None:
             await runner.cleanup()
+
+    def __enter__(self) -> Self:
+        thread = LoopThread()
+        try:
+            thread.run(self.start())
+        except BaseException:
+            thread.close()
+            raise
+        self._thread = thread
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        thread, self._thread = self._thread, None
+        assert thread is not None
+        try:
+            thread.run(self.stop())
+        finally:
+            thread.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -191,11 +218,14 @@ class LoopbackServer(abc.ABC):
         """Forget every `fail_next`, `lose_next` and `amend` still to come, every hold and every delay."""
         self._faults.clear()
         self._amendments.clear()
-        for hold in self._holds.values():
-            hold.release()
-        self._holds.clear()
+        self._let_go()
         self.delays.clear()
         self.delay = 0.0
+
+    def _let_go(self) -> None:
+        for hold in tuple(self._holds.values()):
+            hold.release()
+        self._holds.clear()
 
     # How a request goes through.
 

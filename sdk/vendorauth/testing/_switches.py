@@ -10,6 +10,7 @@ from typing import Final, Self, TypeVar, final
 import attrs
 
 from vendorauth.testing._records import Answer, Kind
+from vendorauth.testing._threads import Mark
 from vendorauth.tokens import JSON
 
 PATIENCE: Final = 10.0
@@ -21,7 +22,7 @@ class Hold:
     """
     Keep requests waiting at the server until the test lets them go; a test needs no sleeps then.
 
-    As a context manager it lets them go at the end of the block. For one event loop.
+    As a context manager it lets them go at the end of the block. Any thread may use it.
     """
 
     def __init__(self, *, limit: int | None = None, processed: bool = False) -> None:
@@ -29,8 +30,8 @@ class Hold:
         """How many requests have arrived here."""
         self.processed: bool = processed
         self._limit = limit
-        self._released = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._released = Mark()
+        self._arrivals: dict[int, Mark] = {}
 
     async def arrived(self, n: int = 1) -> None:
         """
@@ -39,26 +40,26 @@ class Hold:
         Raises:
             TimeoutError: They did not within 10 seconds.
         """
-        async with asyncio.timeout(PATIENCE):
-            while self.count < n:
-                self._changed.clear()
-                await self._changed.wait()
+        mark = self._arrivals.setdefault(n, Mark())
+        if self.count < n:
+            async with asyncio.timeout(PATIENCE):
+                await mark.reached()
 
     def release(self) -> None:
         """Let go those that wait, and those still to come."""
-        self._released.set()
+        self._released.reach()
 
     def take(self) -> bool:
         """Count one more request in, unless this hold is over or full; tell which."""
-        if self._released.is_set() or self.count == self._limit:
+        if self._released.is_reached or self.count == self._limit:
             return False
         self.count += 1
-        self._changed.set()
+        self._arrivals.setdefault(self.count, Mark()).reach()
         return True
 
     async def over(self) -> None:
         """Wait for the release."""
-        await self._released.wait()
+        await self._released.reached()
 
     def __enter__(self) -> Self:
         return self

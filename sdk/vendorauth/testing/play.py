@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from vendorauth.messages import Flow, Request, Response
+if TYPE_CHECKING:  # `vendorauth.testing` imports this module in every test run, and yarl is not for free
+    from vendorauth.messages import Flow, Request, Response
 
 T = TypeVar("T")
 
