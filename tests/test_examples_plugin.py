@@ -18,6 +18,7 @@ ANYIO = """pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     return "asyncio"
 """
+SCOPE = "-oasyncio_default_fixture_loop_scope=function"  # left out, it warns
 PYTEST = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))"
 NOTHING = """import sys
 
@@ -31,8 +32,7 @@ class Project:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        settings = ("filterwarnings = error", "asyncio_default_fixture_loop_scope = function")
-        (home / "pytest.ini").write_text("\n".join(["[pytest]", *settings]))
+        (home / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
         metadata = home / "vendorauth-0.0.dist-info"
         metadata.mkdir()
         with (ROOT / "pyproject.toml").open("rb") as file:
@@ -79,8 +79,8 @@ def project(tmp_path: Path) -> Project:
 @pytest.mark.parametrize(
     ("mark", "options"),
     [
-        pytest.param(MARK, ["-pasyncio"], id="pytest-asyncio-strict"),
-        pytest.param("", ["-pasyncio", "-oasyncio_mode=auto"], id="pytest-asyncio-auto"),
+        pytest.param(MARK, ["-pasyncio", SCOPE], id="pytest-asyncio-strict"),
+        pytest.param("", ["-pasyncio", SCOPE, "-oasyncio_mode=auto"], id="pytest-asyncio-auto"),
         pytest.param(ANYIO, ["-panyio"], id="anyio"),
     ],
 )
@@ -93,11 +93,11 @@ def test_each_way_to_run_async_tests(project: Project, mark: str, options: list[
 
 def test_in_a_project_that_does_not_use_it(project: Project) -> None:
     """It is found without a word, loads nothing, and does not mind that the package was imported before pytest."""
-    code, output = project.test(NOTHING, code=f"import vendorauth; {PYTEST}", alone=False)
+    code, output = project.test(NOTHING, SCOPE, code=f"import vendorauth; {PYTEST}", alone=False)
     assert (0, True) == (code, "1 passed" in output), output
 
 
 def test_it_can_be_left_out(project: Project) -> None:
     """``-p no:vendorauth`` leaves no fixture."""
-    code, output = project.test("def test_it(fake_proglove): ...", "-pno:vendorauth", alone=False)
+    code, output = project.test("def test_it(fake_proglove): ...", SCOPE, "-pno:vendorauth", alone=False)
     assert (1, True) == (code, "fixture 'fake_proglove' not found" in output), output

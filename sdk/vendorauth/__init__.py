@@ -2,6 +2,8 @@
 Log in to vendors' APIs, stay logged in, and send authenticated requests.
 
 Each name is imported when it is first asked for: the command, whose modules are below this package, is quick to start.
+
+.. PYTEST_DONT_REWRITE: else pytest, which finds a plugin here, warns whoever imports this package before it starts.
 """
 
 from importlib import import_module
