@@ -235,16 +235,21 @@ def sandbox(
     *,
     proglove_port: Port = 0,
     protogrid_port: Port = 0,
+    port: Port = 0,
     token_life: TokenLife = 3600.0,
     mfa: Annotated[str | None, typer.Option(metavar="CODE", help="Let ProGlove ask for this code.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a fake ProGlove and a fake Protogrid on this machine until Ctrl-C, and print what to export."""
+    """
+    Run a fake ProGlove and a fake Protogrid on this machine until Ctrl-C, and print what to export.
+
+    On --port their switches can be turned by HTTP, for tests in any language.
+    """
     import asyncio  # noqa: PLC0415  quick --help
 
     from vendorauth.cli.sandbox import run_sandbox  # noqa: PLC0415  quick --help
 
-    asyncio.run(run_sandbox(proglove_port, protogrid_port, token_life, typer.echo, mfa=mfa, as_json=as_json))
+    asyncio.run(run_sandbox(proglove_port, protogrid_port, token_life, typer.echo, port=port, mfa=mfa, as_json=as_json))
 
 
 @app.command()

@@ -6,10 +6,11 @@ import asyncio
 import json
 import shlex
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Final, TypeAlias
 
+from vendorauth.cli.controls import Stand, serving
 from vendorauth.testing import FakeProGlove, FakeProtogrid
 
 Say: TypeAlias = Callable[[str], None]
@@ -24,35 +25,49 @@ async def run_sandbox(
     token_life: float,
     say: Say,
     *,
+    port: int = 0,
     mfa: str | None = None,
     as_json: bool = False,
 ) -> None:
     """
     Run both fakes until SIGINT or SIGTERM, and tell *say* what to export; all of it can be pasted into a shell.
 
-    With *mfa*, ProGlove asks for that code at each login. With *as_json*, it is one line of JSON instead.
+    Their switches are served on *port*; see `vendorauth.cli.controls`. With *mfa*, ProGlove asks for that code at each
+    login. With *as_json*, it is one line of JSON instead.
 
     Raises:
         OSError: A port is taken.
     """
-    glove = FakeProGlove(port=proglove_port, token_life=token_life)
-    grid = FakeProtogrid(port=protogrid_port, session_life=token_life)
-    if mfa is not None:
-        glove.require("SOFTWARE_TOKEN_MFA", code=mfa)
+
+    def make_glove(port: int) -> FakeProGlove:
+        glove = FakeProGlove(port=port, token_life=token_life)
+        if mfa is not None:
+            glove.require("SOFTWARE_TOKEN_MFA", code=mfa)
+        return glove
+
+    def make_grid(port: int) -> FakeProtogrid:
+        return FakeProtogrid(port=port, session_life=token_life)
+
     with _told_to_stop() as stop:
-        async with glove, grid:
-            if as_json:
-                say(json.dumps(environment(glove, grid)))
-                await stop.wait()
-                return
-            say(
-                "# A fake ProGlove and a fake Protogrid, on this machine only. Their passwords are fakes: no secret is shown."
-            )
-            for name, value in environment(glove, grid).items():
-                say(f"export {name}={shlex.quote(value)}")
-            say("# They run until Ctrl-C.")
+        async with (
+            Stand(make_glove, proglove_port) as glove,
+            Stand(make_grid, protogrid_port) as grid,
+            serving({"proglove": glove, "protogrid": grid}, port) as url,
+        ):
+            _show(environment(glove.fake, grid.fake) | {"VENDORAUTH_SANDBOX_URL": url}, say, as_json=as_json)
             await stop.wait()
-    say("# Both have stopped.")
+    if not as_json:
+        say("# Both have stopped.")
+
+
+def _show(variables: Mapping[str, str], say: Say, *, as_json: bool) -> None:
+    if as_json:
+        say(json.dumps(variables))
+        return
+    say("# A fake ProGlove and a fake Protogrid, on this machine only. Their passwords are fakes: no secret is shown.")
+    for name, value in variables.items():
+        say(f"export {name}={shlex.quote(value)}")
+    say("# They run until Ctrl-C.")
 
 
 def environment(glove: FakeProGlove, grid: FakeProtogrid) -> dict[str, str]:

@@ -77,10 +77,12 @@ class CognitoServer(LoopbackServer):
     body).
     """
 
+    wrong_types: set[WrongType]
+    """What is wrong with each ``AuthenticationResult``."""
+
     def __init__(self, *, port: int, clock: Callable[[], float]) -> None:
         super().__init__(port=port, clock=clock)
-        self.wrong_types: set[WrongType] = set()
-        """What is wrong with each ``AuthenticationResult``."""
+        self.wrong_types = set()
         self._ledger = Ledger()
         self._required: list[Requirement] = []
         self._pending: dict[str, Pending] = {}

@@ -40,6 +40,8 @@ class LoopbackServer(abc.ABC):
     """Whether the user may do what API requests ask for; if not, living tokens are answered with 403."""
     delay: float = 0.0
     """Seconds of real time that every answer takes."""
+    delays: dict[Kind, float]
+    """Seconds that answers to requests of one kind take in addition."""
 
     def __init__(self, *, port: int, clock: Callable[[], float]) -> None:
         self.count: Count = Count()
@@ -48,13 +50,13 @@ class LoopbackServer(abc.ABC):
         """The last 10,000 requests, the oldest first."""
         self.issued: deque[str] = deque(maxlen=KEPT)
         """The last 10,000 secrets that it handed out, for tests that search for leaks."""
-        self.delays: dict[Kind, float] = {}
-        """Seconds that answers to requests of one kind take in addition."""
+        self.holds: dict[Kind | None, Hold] = {}
+        """The holds that `hold` made, by what they are on."""
+        self.delays = {}
         self._clock = clock
         self._port = port
         self._faults: list[Fault] = []
         self._amendments: list[Amendment] = []
-        self._holds: dict[Kind | None, Hold] = {}
         self._runner: web.AppRunner | None = None
         self._closing = asyncio.Event()
         self._thread: LoopThread | None = None
@@ -96,6 +98,11 @@ class LoopbackServer(abc.ABC):
             message = "this fake has not been started: use `async with`"
             raise RuntimeError(message)
         return f"http://{HOST}:{self._port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it listens at this moment."""
+        return self._runner is not None
 
     @property
     def connections(self) -> int:
@@ -177,9 +184,9 @@ class LoopbackServer(abc.ABC):
         They are processed after the release; with *processed* when they arrive, so that only their answers wait. A new
         hold takes the place of the last one for *on*, which lets go.
         """
-        if (last := self._holds.get(on)) is not None:
+        if (last := self.holds.get(on)) is not None:
             last.release()
-        self._holds[on] = hold = Hold(limit=limit, processed=processed)
+        self.holds[on] = hold = Hold(limit=limit, processed=processed)
         return hold
 
     def fail_next(
@@ -223,9 +230,9 @@ class LoopbackServer(abc.ABC):
         self.delay = 0.0
 
     def _let_go(self) -> None:
-        for hold in tuple(self._holds.values()):
+        for hold in tuple(self.holds.values()):
             hold.release()
-        self._holds.clear()
+        self.holds.clear()
 
     # How a request goes through.
 
@@ -234,7 +241,7 @@ class LoopbackServer(abc.ABC):
         fault = first_taken(self._faults, seen.kind)
         if fault is not None and not fault.processed:
             return _hang_up(request)
-        hold = next((hold for on in (seen.kind, None) if (hold := self._holds.get(on)) and hold.take()), None)
+        hold = next((hold for on in (seen.kind, None) if (hold := self.holds.get(on)) and hold.take()), None)
         early = self._at_once(seen) or (hold is not None and hold.processed)
         answer = self._answer(seen, fault) if early else None
         await self._wait(seen.kind, hold)

@@ -63,6 +63,14 @@ class FakeProGlove(CognitoServer):
     """
     last_link: LastLink = "null"
     """What the last page has for a link: ``"null"``, ``"empty"`` (text), ``"missing"``, or ``"no-links"`` at all."""
+    devices: list[JSON]
+    """What ``/devices`` lists; likewise *gateways*, *events*, *features* and *organisation*."""
+    gateways: list[JSON]
+    events: list[JSON]
+    features: list[JSON]
+    organisation: list[JSON]
+    reports: dict[str, list[JSON]]
+    """What ``/reports`` lists, by the level's id."""
 
     def __init__(
         self,
@@ -75,14 +83,12 @@ class FakeProGlove(CognitoServer):
         super().__init__(port=port, clock=clock)
         self.token_life = token_life
         self.rotation = rotation
-        self.devices: list[JSON] = devices(clock())
-        """What ``/devices`` lists; likewise *gateways*, *events*, *features* and *organisation*."""
-        self.gateways: list[JSON] = gateways()
-        self.events: list[JSON] = events(clock())
-        self.features: list[JSON] = features()
-        self.organisation: list[JSON] = organisation()
-        self.reports: dict[str, list[JSON]] = reports(clock())
-        """What ``/reports`` lists, by the level's id."""
+        self.devices = devices(clock())
+        self.gateways = gateways()
+        self.events = events(clock())
+        self.features = features()
+        self.organisation = organisation()
+        self.reports = reports(clock())
         self.asked: Counter[str] = Counter()
         """How often each list was asked for, page by page: ``"events"``, ``"gateways/organisation"``."""
 

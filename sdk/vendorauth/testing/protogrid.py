@@ -93,23 +93,28 @@ class FakeProtogrid(LoopbackServer):
     """What the envelope says; ``None`` leaves it out."""
     page_size: int = 100
     """How many rows of a view come at most, and where ``limit`` is not given."""
+    other_cookies: list[str]
+    """More ``Set-Cookie`` values, sent before the session's."""
+    apps: list[JSON]
+    """What ``/apps`` lists."""
+    views: dict[str, dict[str, list[JSON]]]
+    """The rows of an app's views, by the app's id and the view's name; sorted by their keys when they are sent."""
+    cards: dict[str, dict[str, JSON]]
+    """An app's cards, by the app's id and the card's key."""
+    tasks: dict[str, JSON]
+    """What ``/tasks`` gives, by its id."""
 
     def __init__(
         self, *, port: int = 0, clock: Callable[[], float] = time.time, session_life: float | None = None
     ) -> None:
         super().__init__(port=port, clock=clock)
         self.session_life = session_life
-        self.other_cookies: list[str] = []
-        """More ``Set-Cookie`` values, sent before the session's."""
-        self.apps: list[JSON] = apps()
-        """What ``/apps`` lists."""
+        self.other_cookies = []
+        self.apps = apps()
         first: str = self.apps[0]["app_id"]
-        self.views: dict[str, dict[str, list[JSON]]] = {first: views()}
-        """The rows of an app's views, by the app's id and the view's name; sorted by their keys when they are sent."""
-        self.cards: dict[str, dict[str, JSON]] = {first: cards()}
-        """An app's cards, by the app's id and the card's key."""
-        self.tasks: dict[str, JSON] = tasks()
-        """What ``/tasks`` gives, by its id."""
+        self.views = {first: views()}
+        self.cards = {first: cards()}
+        self.tasks = tasks()
         self.asked: Counter[str] = Counter()
         """How often each thing was asked for, page by page: ``"apps"``, ``"views"``, ``"rows"``, ``"cards"``, ``"tasks"``."""
         self._sessions: dict[str, float | None] = {}
