@@ -35,7 +35,8 @@ class FakeProGlove(CognitoServer):
                 cognito_url=fake.cognito_url,
             )
 
-    *port* 0 takes a free one. *clock* gives seconds since the epoch and decides which tokens live. All attributes are
+    ``with`` runs it in a thread of its own, for tests without an event loop or with several. *port* 0 takes a free one.
+    *clock* gives seconds since the epoch and decides which tokens live. All attributes are
     switches that may be turned while it runs; the constructor takes the two most used. It speaks as the vendor's pages
     do and shares no code with this package's client; where it is stricter than the vendor (a revoked login's id tokens
     die at once), that shows more mistakes.

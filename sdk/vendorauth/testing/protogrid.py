@@ -58,7 +58,8 @@ class FakeProtogrid(LoopbackServer):
         async with FakeProtogrid() as fake:
             client = ProtogridClient(fake.base_url, PasswordCredentials(fake.username, fake.password))
 
-    *port* 0 takes a free one. *clock* gives seconds since the epoch and decides which sessions live. All attributes are
+    ``with`` runs it in a thread of its own, for tests without an event loop or with several. *port* 0 takes a free one.
+    *clock* gives seconds since the epoch and decides which sessions live. All attributes are
     switches that may be turned while it runs. It speaks as the vendor's pages do and shares no code with this package's
     client.
     """
