@@ -129,7 +129,6 @@ async def test_hold(sandbox: Sandbox) -> None:
         assert {"any": 2} == (await sandbox.turn("/protogrid/arrived", '{"n": 2}'))["held"]
         assert {} == (await sandbox.turn("/protogrid/release"))["held"]
         assert [2, 2] == [len(apps) for apps in await asyncio.gather(*asked)]
-        asked.append(asyncio.create_task(client.apps()))
 
 
 async def test_trouble(sandbox: Sandbox) -> None:
@@ -143,6 +142,9 @@ async def test_trouble(sandbox: Sandbox) -> None:
         with pytest.raises(RateLimited) as caught:
             await client.apps()
         assert 99 == caught.value.retry_after
+        await sandbox.turn("/protogrid/fail_next", '{"status": 502, "body": "busy"}')
+        async with sandbox.session.get(sandbox.stands["protogrid"].fake.base_url) as response:
+            assert (502, "busy") == (response.status, await response.text())
         await sandbox.turn("/protogrid/lose_next", '{"n": 2, "on": "api"}')
         with pytest.raises(TransportError):
             await client.apps()

@@ -94,7 +94,8 @@ async def test_the_environment_is_complete() -> None:
 @asynccontextmanager
 async def process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the command in a process of its own; kill it when the test fails."""
-    command = (sys.executable, "-X", "dev", "-W", "error", "-c", COMMAND, "sandbox", *arguments)
+    # Not -X dev: on a busy machine asyncio would tell of slow steps.
+    command = (sys.executable, "-W", "error", "-c", COMMAND, "sandbox", *arguments)
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)
     try:

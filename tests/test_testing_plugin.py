@@ -36,7 +36,9 @@ def own_threads() -> int:
 
 
 def test_a_plain_test(fake_proglove: FakeProGlove, fake_protogrid: FakeProtogrid) -> None:
-    """Code that blocks, and loops of the test's own, are served; both fakes at once."""
+    """Code that blocks, and loops of the test's own, are served; both fakes at once, after a stop as well."""
+    asyncio.run(fake_proglove.stop())
+    asyncio.run(fake_proglove.start())
     url = f"{fake_proglove.base_url}/auth-information?id={fake_proglove.customer_id}"
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert 200 == answer.status
