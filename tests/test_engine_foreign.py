@@ -136,7 +136,9 @@ async def test_from_inside() -> None:
     for work in (call, in_a_task):
         error = (await Foreign(one).run(work, LONG)).error
         assert isinstance(error, RuntimeError)
-        assert "called from inside on_challenge or a credentials callable, which this call would wait for" == str(error)
+        assert "called from inside on_challenge, a credentials callable or send, which this call would wait for" == str(
+            error
+        )
 
 
 async def test_from_elsewhere() -> None:

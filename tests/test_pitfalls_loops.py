@@ -310,7 +310,7 @@ async def test_call_from_inside_a_callable(inside: str, through: str) -> None:
         async with client, asyncio.timeout(SOON):
             await client.get(DEVICES)
         assert [RuntimeError] * 5 == [type(one) for one in errors]
-        assert {"called from inside on_challenge or a credentials callable, which this call would wait for"} == {
+        assert {"called from inside on_challenge, a credentials callable or send, which this call would wait for"} == {
             str(one) for one in errors
         }
         assert 1 == fake.count.logins

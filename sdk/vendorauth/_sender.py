@@ -17,6 +17,7 @@ from yarl import URL
 from vendorauth._calls import Budget, Call
 from vendorauth._dates import retry_after
 from vendorauth._logging import fields
+from vendorauth._replay import Replay, admit
 from vendorauth._tracebacks import cut
 from vendorauth._urls import NO_URL, same_origin
 from vendorauth.engine.clock import Clock
@@ -25,9 +26,9 @@ from vendorauth.engine.pauses import pause_after
 from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.source import TokenSource
 from vendorauth.engine.transport import body_of, translated
+from vendorauth.engine.trial import Turn
 from vendorauth.engine.watching import Watcher
 from vendorauth.errors import ApiError, ConfigurationError, TransportError, VendorAuthError
-from vendorauth.events import Replayed
 from vendorauth.messages import REDIRECTS, Response
 from vendorauth.responses import api_error
 from vendorauth.tokens import Token
@@ -96,31 +97,26 @@ class Sender:
         budget = Budget(seconds, call.label)
         token = self._source.fresh()
         if token is None:
-            token = await self._in_time(budget, self._source.token)
-            if self._source.trial is not None:
-                return await self._try(call, budget, stream=stream)
+            token, turn = await admit(self._source, partial(self._in_time, budget))
+            if turn is not None:
+                return await self._try(call, token, turn, budget, stream=stream)
         return await self._send(call, token, budget, stream=stream)
 
-    async def _try(self, call: Call, budget: Budget, *, stream: bool) -> Answer:
-        """Send *call* in its turn, with credentials that were never accepted, or with what became of them meanwhile."""
-        source = self._source
-        while (trial := source.trial) is not None:
-            turn = await self._in_time(budget, trial.turn)
-            try:
-                token = await self._in_time(budget, source.token)
-                if not trial.over:
-                    answer = await self._send(call, token, budget, stream=stream)
-                    source.accepted(token)
-                    return answer
-            except ApiError:
-                turn.end(harmless=True)
-                raise
-            except TransportError as error:
-                turn.end(harmless=not error.sent)
-                raise
-            finally:
-                turn.end()
-        return await self._send(call, await self._in_time(budget, source.token), budget, stream=stream)
+    async def _try(self, call: Call, token: Token, turn: Turn, budget: Budget, *, stream: bool) -> Answer:
+        """Send *call* in its *turn*, with credentials that were never accepted."""
+        try:
+            answer = await self._send(call, token, budget, stream=stream)
+        except ApiError:
+            turn.end(harmless=True)
+            raise
+        except TransportError as error:
+            turn.end(harmless=not error.sent)
+            raise
+        else:
+            self._source.accepted(token)
+            return answer
+        finally:
+            turn.end()
 
     async def _send(self, call: Call, token: Token, budget: Budget, *, stream: bool) -> Answer:
         answer = await self._attempt(call, token, budget, stream=stream)
@@ -148,40 +144,15 @@ class Sender:
             raise
 
     async def _replay(self, call: Call, token: Token, answer: Answer, budget: Budget, *, stream: bool) -> Answer:
-        """Send *call* again with a newer token: one that is there already, then one from one renewal (rule 12)."""
-        source = self._source
-        last = False
-        while True:
-            answer.raw.close()
-            status = self._dialect.status(answer.response)
-            known = source.peek()
-            newer = await self._in_time(budget, partial(source.renew, token, status=status))
-            if newer is token:
-                raise self._refused(call, answer, "; renewing did not help a short while ago, or was done too often")
-            if not call.replayable:
-                raise self._refused(
-                    call, answer, "; the token is renewed, but this body can't be sent twice: call again"
-                )
-            self._report_replay(call, status)
-            token = newer
-            answer = await self._attempt(call, token, budget, stream=stream)
-            if not self._rejects(answer):
-                return self._accept(call, token, answer)
-            if last or (newer is not known and not source.is_adopted(newer)):
-                break
-            # Now a renewal is due, whatever value a cookie has rolled to meanwhile.
-            last, token = True, _of_generation(source.peek(), token)
+        """Send *call* again with a newer token, as often as rule 12 allows."""
+        replay = Replay(self._source, token, call.method, call.url.raw_path, replayable=call.replayable)
         answer.raw.close()
-        current = source.peek()
-        if current is None or not current.is_newer_than(token):
-            source.replay_refused(token, self._dialect.status(answer.response))
-        raise self._refused(call, answer, "; a renewed token was refused as well")
-
-    def _report_replay(self, call: Call, status: int) -> None:
-        account, path = self._source.flow.account, call.url.raw_path
-        told = fields(account, method=call.method, path=path, status=status)
-        log.debug("%s: the token was refused with %d, sent again with a newer one", call.label, status, extra=told)
-        self._source.report(Replayed(account=account, method=call.method, path=path, status=status))
+        while await replay.after(self._dialect.status(answer.response), partial(self._in_time, budget)):
+            answer = await self._attempt(call, replay.token, budget, stream=stream)
+            if not self._rejects(answer):
+                return self._accept(call, replay.token, answer)
+            answer.raw.close()
+        raise self._refused(call, answer, replay.why)
 
     def _refused(self, call: Call, answer: Answer, why: str) -> VendorAuthError:
         problem = self._dialect.problem(call.label, answer.response, self._clock, why)
@@ -319,8 +290,3 @@ class WatchedSender:
         """Do what `Sender.send` does."""
         with self._watcher.call():
             return await self._sender.send(call, seconds, stream=stream)
-
-
-def _of_generation(current: Token | None, token: Token) -> Token:
-    """Give *current* where it is *token* with a value that has rolled, else *token*."""
-    return current if current is not None and current.generation == token.generation else token

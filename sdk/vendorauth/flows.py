@@ -101,6 +101,10 @@ class BaseLoginFlow:
         """Take 401 for a refused token."""
         return response.status == UNAUTHORIZED
 
+    def status(self, response: Response) -> int:
+        """Give the status that counts in a refusal: HTTP's, or a code in the body of a vendor that has one there."""
+        return response.status
+
     def absorb(self, token: Token, response: Response, *, now: datetime) -> Token:
         """Keep *token*."""
         del response, now

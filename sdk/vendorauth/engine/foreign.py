@@ -1,4 +1,4 @@
-"""Await what a user handed in: a callable for credentials, a callable for challenges."""
+"""Await what a user handed in: a callable for credentials, a callable for challenges, one that sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Final, Generic, TypeVar, final
 import attrs
 
 from vendorauth.engine.account import Account
+from vendorauth.engine.exchange import Send
 from vendorauth.errors import ConfigurationError
+from vendorauth.messages import Request, Response
 
 T = TypeVar("T")
 
@@ -30,6 +32,12 @@ class _Inside:
 _inside: Final[ContextVar[_Inside | None]] = ContextVar("vendorauth_inside", default=None)
 
 
+def is_inside(account: Account) -> bool:
+    """Tell whether this runs inside a callable that *account* waits for."""
+    inside = _inside.get()
+    return inside is not None and inside.waiting and inside.account is account
+
+
 def refuse_from_inside(account: Account) -> None:
     """
     See to it that a callable does not wait for those who wait for it.
@@ -37,10 +45,24 @@ def refuse_from_inside(account: Account) -> None:
     Raises:
         RuntimeError: This runs inside a callable that *account* waits for.
     """
-    inside = _inside.get()
-    if inside is not None and inside.waiting and inside.account is account:
-        message = "called from inside on_challenge or a credentials callable, which this call would wait for"
+    if is_inside(account):
+        message = "called from inside on_challenge, a credentials callable or send, which this call would wait for"
         raise RuntimeError(message)
+
+
+def sending_for(account: Account, send: Send) -> Send:
+    """Let whatever runs inside *send* know that *account* waits for it."""
+
+    async def sending(request: Request) -> Response:
+        inside = _Inside(account)
+        before = _inside.set(inside)
+        try:
+            return await send(request)
+        finally:
+            inside.waiting = False
+            _inside.reset(before)
+
+    return sending
 
 
 @attrs.define(eq=False, repr=False)

@@ -9,6 +9,7 @@ from typing import Final
 from vendorauth._logging import fields
 from vendorauth.engine.account import Account
 from vendorauth.engine.exchange import Exchange
+from vendorauth.engine.foreign import sending_for
 from vendorauth.engine.keeping import stop_saving
 from vendorauth.engine.setup import Setup
 from vendorauth.errors import StoreError, VendorAuthError
@@ -37,7 +38,7 @@ async def log_out(setup: Setup, account: Account) -> None:
         account.forget()
         account.failure = account.challenge = account.asked_for = None
         try:
-            refused = await _revoke(setup, tokens)
+            refused = await _revoke(setup, account, tokens)
         finally:
             trouble = await _delete(setup)
         account.undeleted = frozenset(token.generation for token in tokens) if trouble else frozenset()
@@ -67,8 +68,8 @@ async def _known_tokens(setup: Setup, account: Account) -> list[Token]:
     return tokens
 
 
-async def _revoke(setup: Setup, tokens: list[Token]) -> VendorAuthError | None:
-    exchange = Exchange(setup.send, REVOKE_WITHIN)
+async def _revoke(setup: Setup, account: Account, tokens: list[Token]) -> VendorAuthError | None:
+    exchange = Exchange(sending_for(account, setup.send), REVOKE_WITHIN)
     refused: VendorAuthError | None = None
     for token in tokens:
         try:

@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeVar, final
 from vendorauth.engine.account import Account, is_definite
 from vendorauth.engine.asking import ask_for_credentials, ask_person
 from vendorauth.engine.exchange import Exchange
+from vendorauth.engine.foreign import sending_for
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.keeping import Keeper
 from vendorauth.engine.refusals import Refusals
@@ -56,7 +57,10 @@ class Renewal:
         self._locked = False
         self._refused: ReauthenticationRequired | None = None
         self._dead: set[str] = set()
-        self._exchange = Exchange(setup.send, setup.policy.deadline)
+        self._exchange = self._new_exchange()
+
+    def _new_exchange(self) -> Exchange:
+        return Exchange(sending_for(self._account, self._setup.send), self._setup.policy.deadline)
 
     async def renew(self) -> Token:
         """Do all of rule 5."""
@@ -100,7 +104,7 @@ class Renewal:
 
     async def _hold(self, step: Callable[[], Awaitable[Result]]) -> Result:
         async with self._turn(), self._lock():
-            self._exchange = Exchange(self._setup.send, self._setup.policy.deadline)
+            self._exchange = self._new_exchange()
             await self._load()
             return await step()
 

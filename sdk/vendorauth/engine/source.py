@@ -14,7 +14,7 @@ from vendorauth.engine.account import NOBODY, Account, shared_account
 from vendorauth.engine.arguments import check_arguments
 from vendorauth.engine.clock import Clock, SystemClock
 from vendorauth.engine.exchange import Send
-from vendorauth.engine.foreign import refuse_from_inside
+from vendorauth.engine.foreign import is_inside, refuse_from_inside
 from vendorauth.engine.keeping import keep_saving, last_save
 from vendorauth.engine.logout import log_out
 from vendorauth.engine.policy import RefreshPolicy
@@ -26,13 +26,7 @@ from vendorauth.engine.status import SourceStatus, status_of
 from vendorauth.engine.trial import Trial
 from vendorauth.engine.vault import Vault
 from vendorauth.engine.watching import Watcher
-from vendorauth.errors import (
-    ConfigurationError,
-    ReauthenticationRequired,
-    StoreError,
-    VendorAuthError,
-    own_copy,
-)
+from vendorauth.errors import ConfigurationError, ReauthenticationRequired, StoreError, VendorAuthError, own_copy
 from vendorauth.events import TokenEvent, detached
 from vendorauth.flows import BaseLoginFlow, LoginFlow
 from vendorauth.messages import Response
@@ -204,6 +198,11 @@ class TokenSource:
     def accepted(self, token: Token) -> None:
         """Note that the API has accepted *token*: it is on trial no more."""
         self._account.prove(token)
+
+    @property
+    def waits_for_this(self) -> bool:
+        """Whether this runs inside what the source waits for, such as its ``send``: then it has no token to give."""
+        return is_inside(self._account)
 
     def is_adopted(self, token: Token) -> bool:
         """Tell whether *token* came from the store, as a sibling had left it: when it is refused, a renewal may help."""

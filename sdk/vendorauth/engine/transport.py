@@ -9,16 +9,10 @@ from typing import Final, final
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 
-from vendorauth._urls import is_loopback
+from vendorauth.engine.sending import PATIENCE_WITH_REFUSALS, append, send_safely
 from vendorauth.engine.sessions import Sessions
 from vendorauth.errors import ConfigurationError, ProtocolError, RequestTimeout, TransportError, VendorAuthError
 from vendorauth.messages import Request, Response
-
-PATIENCE_WITH_REFUSALS: Final = 5.0
-"""Seconds for which the body of an answer that is no success is waited for."""
-
-LONGEST_ANSWER: Final = 1024 * 1024
-"""Bytes of an auth answer that are read at most, after decompression."""
 
 _NOT_SENT: Final = (
     aiohttp.ClientConnectorError,
@@ -49,17 +43,7 @@ class Transport:
 
     async def __call__(self, request: Request) -> Response:
         """Send *request*, whole."""
-        label = f"{request.label} at {request.url.host}"
-        if not self._allow_http and request.url.scheme != "https" and not is_loopback(request.url.host or ""):
-            message = f"{label}: this would be plain http, which shows passwords and tokens to the network"
-            raise ConfigurationError(message)
-        try:
-            return await self._once(request, label)
-        except TransportError as error:
-            if not request.only_asks or not error.sent or isinstance(error, RequestTimeout):
-                raise
-        # A connection that was kept may have ended by itself; who only asks may ask again.
-        return await self._once(request, label)
+        return await send_safely(request, self._once, allow_http=self._allow_http)
 
     async def _once(self, request: Request, label: str) -> Response:
         try:
@@ -92,11 +76,13 @@ async def body_of(answer: aiohttp.ClientResponse, reading: Awaitable[bytes]) -> 
 async def _read(answer: aiohttp.ClientResponse, label: str) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > LONGEST_ANSWER:
-            message = f"{label}: the answer ({answer.status}) is longer than {LONGEST_ANSWER} bytes"
-            raise ProtocolError(message)
+        append(body, chunk, label, answer.status)
     return bytes(body)
+
+
+def was_sent(error: aiohttp.ClientError | OSError) -> bool:
+    """Tell whether something of the request may have arrived somewhere."""
+    return not isinstance(error, _NOT_SENT)
 
 
 def translated(error: aiohttp.ClientError | OSError, label: str) -> VendorAuthError:
@@ -105,7 +91,7 @@ def translated(error: aiohttp.ClientError | OSError, label: str) -> VendorAuthEr
 
     It is not chained: aiohttp's errors hold the request with its headers, and their tracebacks its body.
     """
-    sent = not isinstance(error, _NOT_SENT)
+    sent = was_sent(error)
     if isinstance(error, aiohttp.InvalidURL):
         return ConfigurationError(f"{label}: this URL can't be sent to")
     if isinstance(error, TimeoutError):

@@ -1,1 +1,1 @@
-"""Fit the SDK into other libraries; each module needs the library of its name."""
+"""Fit the SDK into other libraries; each module needs the library that it is named after."""

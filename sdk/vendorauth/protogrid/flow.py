@@ -151,6 +151,10 @@ class ProtogridFlow(BaseLoginFlow):
         """Take 401 and 403 for a refusal, in the status or in the envelope of any status."""
         return status_of(response) in REFUSALS
 
+    def status(self, response: Response) -> int:
+        """Give the envelope's code where that is an HTTP status of an error, else HTTP's own."""
+        return status_of(response)
+
     def absorb(self, token: Token, response: Response, *, now: datetime) -> Token:
         """
         Take over another session that came with a success (2xx, no errors), and its end; else give *token* itself.
