@@ -14,8 +14,8 @@ import pytest
 
 from _raw import CLOSE, RESET, RawServer, Step, free_port, head_of, http
 from _tls import loopback_contexts
-from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.sending import LONGEST_ANSWER
+from vendorauth.engine.sessions import Sessions
 from vendorauth.engine.transport import Transport, translated
 from vendorauth.errors import (
     ConfigurationError,

@@ -21,7 +21,7 @@ class _Unread(Response):
         super().__init__(status, headers)
 
     @property
-    def body(self) -> bytes | None:  # pyright: ignore[reportIncompatibleVariableOverride]  both are only read
+    def body(self) -> bytes | None:
         vars(self)["looked"] = True
         return None
 
