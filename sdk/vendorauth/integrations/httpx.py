@@ -10,7 +10,7 @@ import httpx
 from multidict import CIMultiDict
 
 from vendorauth._replay import Replay, admit
-from vendorauth._tracebacks import discreetly
+from vendorauth._tracebacks import discreetly, discreetly_awaited
 from vendorauth.engine.exchange import Send
 from vendorauth.engine.sending import send_safely
 from vendorauth.engine.source import TokenSource
@@ -44,6 +44,7 @@ def httpx_send(client: httpx.AsyncClient, *, allow_http: bool = False) -> Send:
     withhold_cookies()
     lent = Lent(client)
 
+    @discreetly_awaited
     async def send(request: Request) -> Response:
         return await send_safely(request, lent.once, allow_http=allow_http)
 
