@@ -44,7 +44,7 @@ nitpick_ignore_regex = [
     # Other projects' names: intersphinx would need the network for each build.
     (
         r"py:.*",
-        r"(aiohttp|asyncio|collections|cryptography|redis|contextlib|datetime|multidict|opentelemetry|os|ssl|typing|urllib|yarl)\..*",
+        r"(aiohttp|asyncio|collections|cryptography|httpx|redis|contextlib|datetime|multidict|opentelemetry|os|ssl|typing|urllib|yarl)\..*",
     ),
     # Bases that exist to be shared: their members are shown with each public class.
     (

@@ -127,7 +127,7 @@ async def test_what_was_read_can_be_streamed() -> None:
         jar = aiohttp.DummyCookieJar()
         async with aiohttp.ClientSession(middlewares=(authenticate(client.tokens),), cookie_jar=jar) as session:
             for text in ("[1, 2, 3]", ""):
-                fake.amend("api", lambda _, text=text: text.encode(), times=1)
+                fake.fail_next(1, 200, text.encode(), {"Content-Type": "application/json"}, on="api")
                 async with session.get(fake.base_url + APPS) as answer:
                     pieces = [piece async for piece in answer.content.iter_chunked(4)]
                     assert text.encode() == b"".join(pieces) == await answer.read()

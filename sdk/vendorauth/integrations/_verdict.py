@@ -26,7 +26,7 @@ class _Unread(Response):
         return None
 
     @body.setter
-    def body(self, _: object) -> None:
+    def body(self, _: object) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  frozen: both are read only
         """Hold nothing."""
 
 
