@@ -150,7 +150,7 @@ async def an_envelope_refuses(opened: Opened) -> None:
 
 @promise
 async def strangers_get_nothing(opened: Opened) -> None:
-    """Pitfall 34: another origin never sees the token, asked directly or by a redirect; nobody logs in for it."""
+    """Another origin never sees the token, asked directly or by a redirect; nobody logs in for it (pitfall 34)."""
     async with RawServer() as stranger, serve() as api, api.client() as client, opened(client.tokens) as ask:
         assert 200 == (await ask("GET", stranger.origin)).status
         assert client.tokens.peek() is None
@@ -193,7 +193,7 @@ async def redirects_within_the_origin_keep_cookies(opened: Opened) -> None:
 
 @promise
 async def what_can_be_sent_once_is(opened: Opened) -> None:
-    """Pitfall 49, rule 13: such a body is not sent again, but the token is renewed for the next call."""
+    """Rule 13: such a body is not sent again, but the token is renewed for the next call (pitfall 49)."""
     async with serve() as api, api.client() as client, opened(client.tokens) as ask:
         api.refused.add("token-1")
         assert 401 == (await ask("POST", f"{api.url}/x", chunks=True)).status

@@ -63,7 +63,7 @@ class VendorAuth(httpx.Auth):
     A request whose token is refused is sent again with a newer one, twice at most, if its body can be: bytes, text,
     JSON, forms without files. Refused still, the answer is given back as it is: what it means is the caller's to say.
 
-    httpx decides itself what goes along when a client follows redirects, and asks nobody: `Authorization` and `Cookie`
+    httpx decides itself what goes along when a client follows redirects, and asks nobody: ``Authorization`` and ``Cookie``
     stay with the origin (but for http to https of the same host), any other header is sent on. So a token that is proved
     by another header is only sent where *never_redirected* promises that the client follows no redirects (httpx's
     default).
