@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vendorauth.cognito.errors import Step, failure, is_passing, request_id, retry_after, vendor_code
+from vendorauth.cognito.errors import Step, failure, request_id, retry_after, vendor_code
 from vendorauth.errors import (
     AuthError,
     AuthServiceUnavailable,
@@ -15,7 +15,7 @@ from vendorauth.errors import (
     ProtocolError,
     ReauthenticationRequired,
 )
-from vendorauth.messages import Response
+from vendorauth.messages import Response, is_passing
 
 STEPS: tuple[Step, ...] = ("login", "answer", "refresh", "revoke")
 

@@ -18,7 +18,7 @@ from vendorauth.errors import (
     ProtocolError,
     ReauthenticationRequired,
 )
-from vendorauth.messages import Response
+from vendorauth.messages import Response, is_passing
 from vendorauth.tokens import JSON
 
 Step: TypeAlias = Literal["login", "answer", "refresh", "revoke"]
@@ -132,8 +132,6 @@ _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_=-]{1,128}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 
 _CLIENT_ERRORS: Final = 400
-_SERVER_ERRORS: Final = 500
-_PASSING_STATUSES: Final = frozenset({408, 425, 429})
 
 
 def failure(response: Response, label: str, step: Step) -> AuthError | ProtocolError:
@@ -171,11 +169,6 @@ def _described(code: str | None, status: int, step: Step) -> str:
         return str(status)
     hint = _HINTS.get((code, step))
     return f"{status} {code} ({hint})" if hint else f"{status} {code}"
-
-
-def is_passing(status: int) -> bool:
-    """Tell whether *status* by itself says "later": 408, 425, 429 and 5xx."""
-    return status in _PASSING_STATUSES or status >= _SERVER_ERRORS
 
 
 def vendor_code(response: Response) -> str | None:

@@ -122,6 +122,7 @@ class Account:
         "leaving",
         "life",
         "logged_out",
+        "logs_in_ahead",
         "looked_at",
         "looks",
         "loop",
@@ -160,6 +161,7 @@ class Account:
         self.floor: int = UNKNOWN
         self.adopted: int = UNKNOWN
         self.logged_out: int = UNKNOWN
+        self.logs_in_ahead: bool = False
         self.dead_refresh: int = UNKNOWN
         self.failure: Failure | None = None
         self.refusal: Refusal | None = None
@@ -293,9 +295,12 @@ class Account:
 
     @property
     def refreshable(self) -> bool:
-        """Whether the token has a refresh token that is not known to be dead."""
+        """Whether the token can be renewed ahead: by a refresh token not known to be dead, or a login that may be sent."""
         token = self.token
-        return token is not None and token.refresh_token is not None and token.generation != self.dead_refresh
+        if token is None:
+            return False
+        by_login = self.logs_in_ahead and self.refusal is None and self.challenge is None
+        return by_login or (token.refresh_token is not None and token.generation != self.dead_refresh)
 
     def may_go_ahead(self, now: Moment) -> bool:
         """Tell whether a renewal ahead of expiry is due and may start."""
@@ -348,11 +353,7 @@ class Account:
         return not until.passed(now) and rejected.generation <= generation
 
     def stays_futile(self, renewed: Token) -> None:
-        """
-        Let what is known to be futile hold for *renewed*, which came for a refusal, too.
-
-        Else refusals with two statuses would undo each other's pauses: every renewal for one is news to the other.
-        """
+        """Let what is futile hold for *renewed*, too: else refusals with two statuses undo each other's pauses."""
         for status, (until, generation) in (self.futile or {}).items():
             self.note_futile(status, until, max(generation, renewed.generation))
 

@@ -41,7 +41,7 @@ class Renewal:
     Be one renewal, login or answer of *account*.
 
     *replaces* is the token that is no good any more (``None``: there was none); *ahead*: it still serves, so that no
-    password is sent.
+    password is sent, unless the flow `logs_in_ahead`.
     """
 
     def __init__(self, setup: Setup, account: Account, *, replaces: Token | None = None, ahead: bool = False) -> None:
@@ -239,7 +239,7 @@ class Renewal:
         credentials = self._credentials
         if isinstance(credentials, RefreshTokenCredentials):
             return None if credentials.refresh_token in self._dead else await self._login_with(credentials)
-        if self._ahead:
+        if self._ahead and not self._setup.logs_in_ahead:
             raise self._no_way()
         if credentials is None:
             return None

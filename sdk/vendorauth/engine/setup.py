@@ -77,6 +77,11 @@ class Setup:
         """Whether there may be a password to log in with."""
         return callable(self.credentials) or isinstance(self.credentials, PasswordCredentials)
 
+    @property
+    def logs_in_ahead(self) -> bool:
+        """Whether a login may be sent ahead of expiry; a flow that does not inherit `BaseLoginFlow` need not say."""
+        return self.credentials is not None and getattr(self.flow, "logs_in_ahead", False) is True
+
     def held_back(self, error: VendorAuthError) -> bool:
         """
         Tell whether *error*, of a renewal ahead of expiry, means that only a password would have helped (rules 7, 16).

@@ -340,6 +340,7 @@ class TokenSource:
             return old
         account = shared_account(loop, self._setup.vault.store, self.flow.account, self._setup.credentials)
         account.users += 1
+        account.logs_in_ahead = self._setup.logs_in_ahead
         self._uses = True
         account.logged_out = max(account.logged_out, old.logged_out)
         account.floor = max(account.floor, old.floor)

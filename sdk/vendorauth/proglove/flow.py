@@ -14,7 +14,7 @@ from vendorauth._urls import quoted
 from vendorauth._wire import read, structure
 from vendorauth.cognito.challenges import challenge_from, check_answers, username_for
 from vendorauth.cognito.endpoints import host_suffix, login_url
-from vendorauth.cognito.errors import RESOURCE_NOT_FOUND, is_passing, refusal, vendor_code
+from vendorauth.cognito.errors import RESOURCE_NOT_FOUND, refusal, vendor_code
 from vendorauth.cognito.protocol import AppClient, TokenKind, check, read_answer, token_from
 from vendorauth.cognito.shapes import AuthAnswer, AuthenticationResult
 from vendorauth.errors import (
@@ -26,7 +26,7 @@ from vendorauth.errors import (
     VendorAuthError,
 )
 from vendorauth.flows import BaseLoginFlow
-from vendorauth.messages import Flow, Request, Response
+from vendorauth.messages import Flow, Request, Response, is_passing
 from vendorauth.proglove.models import AuthInformation
 from vendorauth.tokens import JSON, Challenge, Credentials, RefreshTokenCredentials, Token
 

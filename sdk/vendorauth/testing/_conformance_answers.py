@@ -195,17 +195,15 @@ def _bent(good: Response) -> Iterator[bytes]:
 def _variants(value: JSON) -> Iterator[JSON]:
     """Give *value* with each part of it gone, or another one."""
     yield from _VALUES
-    keys: list[Any] = (
-        list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
-    )
-    for key in keys:
-        rest = value.copy()
+    if not isinstance(value, dict | list):
+        return
+    parts_of: Any = value
+    for key in list(parts_of) if isinstance(value, dict) else range(len(parts_of)):
+        rest = parts_of.copy()
         del rest[key]
         yield rest
-        for other in _variants(value[key]):
-            changed = value.copy()
-            changed[key] = other
-            yield changed
+        for other in _variants(parts_of[key]):
+            yield parts_of | {key: other} if isinstance(value, dict) else [*parts_of[:key], other, *parts_of[key + 1 :]]
 
 
 def _spoiled(script: FlowScript) -> Iterator[tuple[Part, int, Response]]:

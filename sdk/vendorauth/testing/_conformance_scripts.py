@@ -6,7 +6,7 @@ import gc
 import pickle
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -60,8 +60,8 @@ class FlowScript:
     answers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     answered: tuple[Response, ...] = attrs.field(default=(), converter=_responses)
     revoke: tuple[Response, ...] = attrs.field(default=(), converter=_responses)
-    accepted: tuple[Response, ...] = attrs.field(default=Response(200, {}, b"{}"), converter=_responses)
-    rejected: tuple[Response, ...] = attrs.field(default=Response(401), converter=_responses)
+    accepted: tuple[Response, ...] = attrs.field(default=(Response(200, {}, b"{}"),), converter=_responses)
+    rejected: tuple[Response, ...] = attrs.field(default=(Response(401),), converter=_responses)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
 
 
@@ -187,7 +187,7 @@ def asked(script: FlowScript) -> Challenge:
 
 
 @contextmanager
-def watched(flow: LoginFlow, about: str) -> Iterator[None]:
+def watched(flow: LoginFlow, about: str) -> Generator[None]:
     """Expect the body to leave nothing on *flow*."""
     before = _state(flow)
     yield
@@ -221,7 +221,7 @@ _OUTSIDE: Final = {"open", "getenv", "_Environ.__getitem__", "_Environ.__iter__"
 
 
 @contextmanager
-def observed() -> Iterator[set[str]]:
+def observed() -> Generator[set[str]]:
     """Note which clocks, sources of chance, files, sockets and variables of the environment the body asks."""
     noted = set[str]()
 
