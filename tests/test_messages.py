@@ -1,5 +1,7 @@
 """Requests and responses: complete, immutable, and silent about what they carry."""
 
+from collections.abc import Callable
+
 import attrs
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from vendorauth.errors import ConfigurationError
 from vendorauth.messages import NOT_JSON, Request, Response
 
 
@@ -24,6 +27,31 @@ def test_request_takes_texts_and_mappings() -> None:
     assert "1" == request.headers["X-One"]
     assert b"" == request.body
     assert 0 == len(Request("GET", "https://a.example/").headers)
+
+
+def test_a_form() -> None:
+    """It is POSTed as browsers do, in UTF-8, and JSON is asked for; headers may be added, and win (RFC 6749, appendix B)."""
+    request = Request.form("https://a.example/token", {"id": "a b&c", "secret": "ü+"}, {"Accept": "*/*", "X": "1"})
+    assert b"id=a+b%26c&secret=%C3%BC%2B" == request.body
+    assert ("POST", URL("https://a.example/token")) == (request.method, request.url)
+    assert {"Accept": "*/*", "Content-Type": "application/x-www-form-urlencoded", "X": "1"} == dict(request.headers)
+
+
+def test_json_in_a_request() -> None:
+    """It is POSTed as JSON, and JSON is asked for."""
+    request = Request.json(URL("https://a.example/token"), {"key": "ü", "n": [1]})
+    assert '{"key":"ü","n":[1]}'.encode() == request.body
+    assert "POST" == request.method
+    assert {"Accept": "application/json", "Content-Type": "application/json"} == dict(request.headers)
+
+
+@pytest.mark.parametrize("make", [Request.form, Request.json])
+def test_half_a_character(make: Callable[[str, dict[str, str]], Request]) -> None:
+    """A lone surrogate can't be sent; neither the error nor its context shows what it was part of."""
+    with pytest.raises(ConfigurationError, match="holds half a character") as caught:
+        make("https://a.example/token", {"secret": "MARK \ud800"})
+    assert "MARK" not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 def test_headers_are_nobodys_to_change() -> None:

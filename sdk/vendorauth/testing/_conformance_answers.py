@@ -144,7 +144,7 @@ def secrets_stay_hidden(script: FlowScript) -> None:
         _hides(asked(script), secrets, "a challenge")
     for ran in _failures(script):
         if isinstance(ran.outcome, VendorAuthError):
-            _hides_all(ran.outcome, secrets, f"{ran.about}: {type(ran.outcome).__name__}")
+            _hides_all(ran.outcome, secrets, f"{ran.about}: {type(ran.outcome).__name__}", {*script.answers.values()})
 
 
 def _places(script: FlowScript) -> Iterator[tuple[Part, int]]:
@@ -228,14 +228,15 @@ def _hides(thing: object, secrets: set[str], about: str) -> None:
         fail(f"{about}: its repr, or str, shows a secret")
 
 
-def _hides_all(error: BaseException, secrets: set[str], about: str) -> None:
+def _hides_all(error: BaseException, secrets: set[str], about: str, bare: set[str]) -> None:
+    """Look through *error* and its chain; what came as *bare* arguments may be in variables."""
     _hides(error, secrets, about)
     for name, value in vars(error).items():
         _hides(value, secrets, f"{about}.{name}")
     for frame, _ in traceback.walk_tb(error.__traceback__):
         for name, value in frame.f_locals.items():
-            if holds(repr(value), secrets):
+            if holds(repr(value), secrets - bare):
                 fail(f"{about}: its traceback shows a secret, in the variable {name} of {frame.f_code.co_qualname}")
     for inner in (error.__cause__, error.__context__):
         if inner is not None:
-            _hides_all(inner, secrets, f"{about}, from {type(inner).__name__}")
+            _hides_all(inner, secrets, f"{about}, from {type(inner).__name__}", bare)

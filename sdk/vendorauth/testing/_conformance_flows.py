@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import attrs
 from yarl import URL
@@ -14,16 +15,18 @@ from vendorauth.errors import (
     ConfigurationError,
     InvalidCredentials,
     ReauthenticationRequired,
+    StoreError,
     VendorAuthError,
 )
 from vendorauth.flows import LoginFlow
-from vendorauth.messages import Request, Response
+from vendorauth.messages import Flow, Request, Response
 from vendorauth.stores import read_record, write_record
 from vendorauth.testing._conformance_asserts import equal, fail
 from vendorauth.testing._conformance_scripts import (
     NOW,
     FlowScript,
     Run,
+    Step,
     answer,
     asked,
     holds,
@@ -122,8 +125,10 @@ def it_keeps_nothing(script: FlowScript) -> None:
             part.done()
             part.run([Response(500)])
         for credentials in _others(script.credentials, ("somebody else's",)):
-            login(shared, credentials=credentials).run()
-        equal(True, token == logged_in(shared), "a login after somebody else's gives the same token")
+            mine, others = login(shared), login(shared, credentials=credentials)
+            mine = attrs.evolve(mine, begin=partial(_interrupted, mine.begin, others.run))
+            if mine.done().outcome != token:
+                fail("a login that somebody else's interrupts gives another token")
         flow.headers(token)
         for response in (*script.accepted, *script.rejected):
             flow.rejects(response)
@@ -146,17 +151,17 @@ def headers_are_pure(script: FlowScript) -> None:
 
 
 def tokens_can_be_stored(script: FlowScript) -> None:
-    """A token that comes back from a store has the same headers and is refreshed alike; *details* is JSON."""
+    """A token comes back from a store as it was: *details* is JSON. One without a value is never stored."""
     for token in _tokens(script):
-        if not token.value:
-            continue  # it consists of the credentials, and is never stored
-        kept = read_record(write_record(token))
-        if kept != token:
+        if token.value and _stored(token) != token:
             fail("a token that was stored comes back as another one: are its details JSON?")
-        if script.make().headers(kept) != script.make().headers(token):
-            fail("headers: a token that was stored has others")
-        if script.refresh and refresh(script, kept).done().requests != refresh(script, token).done().requests:
-            fail("refresh: a token that was stored is refreshed in another way")
+
+
+def _stored(token: Token) -> Token | None:
+    try:
+        return read_record(write_record(token))
+    except StoreError:
+        return None
 
 
 def requests_go_where_they_may(script: FlowScript) -> None:
@@ -192,7 +197,7 @@ def odd_credentials_arrive_or_are_refused(script: FlowScript) -> None:
                     _is(ConfigurationError, ran)
                 if holds(f"{ran.outcome} {ran.outcome!r}", {odd.strip()}):
                     fail(f"{ran.about}: the error shows it")
-            elif isinstance(ran.outcome, Token):
+            if isinstance(ran.outcome, Token):
                 sendable(script.make().headers(ran.outcome), ran.about)
 
 
@@ -209,9 +214,7 @@ def challenges_can_wait(script: FlowScript) -> None:
         equal(flow.account, challenge.account, "the account of a challenge")
         kept = Challenge.from_json(challenge.to_json())
         equal(challenge, kept, "a challenge that was written down")
-        first, second = answer(script, challenge).done(), answer(script, kept).done()
-        if (first.requests, first.outcome) != (second.requests, second.outcome):
-            fail("answer: a challenge that was written down is answered in another way")
+        answer(script, kept).done()
         others = attrs.evolve(challenge, account=others.account)
     ran = answer(script, others).run((), " to another account's challenge")
     equal([], [one.label for one in ran.requests], f"{ran.about}: what is sent")
@@ -285,6 +288,19 @@ def _is(kinds: type[VendorAuthError] | tuple[type[VendorAuthError], ...], ran: R
     names = " or ".join(one.__name__ for one in (kinds if isinstance(kinds, tuple) else (kinds,)))
     if not isinstance(ran.outcome, kinds):
         fail(f"{ran.about}: expected {names}, got {type(ran.outcome).__name__}")
+
+
+def _interrupted(begin: Step, meanwhile: Callable[[], Run]) -> Flow[Any]:
+    """Do something between each request and its answer."""
+    flow = begin()
+    try:
+        request = next(flow)
+        while True:
+            response = yield request
+            meanwhile()
+            request = flow.send(response)
+    except StopIteration as done:
+        return done.value
 
 
 def _ends(ran: Run, by: timedelta) -> object:

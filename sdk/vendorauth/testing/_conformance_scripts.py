@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from types import FrameType
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, quote_plus
@@ -215,34 +215,35 @@ def _print(value: object) -> tuple[int, bytes]:
 
 
 _CLOCKS: Final = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
-_TIMES: Final = {"time", "monotonic", "perf_counter", "process_time", "localtime", "gmtime", "sleep"}
+_TIMES: Final = {"time", "monotonic", "perf_counter", "process_time", "sleep"}
 _CHANCE: Final = {"urandom", "Random.random", "Random.getrandbits"}
-_OUTSIDE: Final = {"open", "getenv", "_Environ.__getitem__", "_Environ.__iter__", "socket.__init__", "Path.open"}
+_OUTSIDE: Final = {"open", "_Environ.__getitem__", "_Environ.__iter__", "socket.__init__"}
 
 
 @contextmanager
 def observed() -> Generator[set[str]]:
     """Note which clocks, sources of chance, files, sockets and variables of the environment the body asks."""
     noted = set[str]()
-
-    def note(frame: FrameType, event: str, called: Any) -> None:
-        if event == "c_call" and frame.f_globals.get("__name__") != "logging":
-            name, module = str(called.__qualname__), getattr(called, "__module__", None)
-            timing = module == "time" and name.removesuffix("_ns") in _TIMES
-            if timing or name in _CLOCKS | _CHANCE | _OUTSIDE:
-                noted.add(f"{module}.{name}" if module else name)
-        elif event == "call" and frame.f_code.co_qualname in _OUTSIDE:
-            noted.add(f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}")
-
     before, collecting = sys.getprofile(), gc.isenabled()
     gc.disable()  # what else ends in this process may ask anything
-    sys.setprofile(note)
+    sys.setprofile(partial(note, noted))
     try:
         yield noted
     finally:
         sys.setprofile(before)
         if collecting:
             gc.enable()
+
+
+def note(noted: set[str], frame: FrameType, event: str, called: Any) -> None:
+    """Be what `sys.setprofile` calls: add what is *called*, if it reads something."""
+    if event == "c_call" and frame.f_globals.get("__name__") != "logging":
+        name, module = str(called.__qualname__), getattr(called, "__module__", None)
+        timing = module == "time" and name.removesuffix("_ns") in _TIMES
+        if timing or name in _CLOCKS | _CHANCE | _OUTSIDE:
+            noted.add(f"{module}.{name}" if module else name)
+    elif event == "call" and frame.f_code.co_qualname in _OUTSIDE:
+        noted.add(f"{frame.f_globals.get('__name__')}.{frame.f_code.co_qualname}")
 
 
 def secrets_of(script: FlowScript, *tokens: Token) -> set[str]:
