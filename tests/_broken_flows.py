@@ -232,7 +232,7 @@ class CountsItsRequests(Whole):
 class HoldsAFunction(Whole):
     """Break nothing either."""
 
-    __slots__ = "name"
+    __slots__: str = "name"  # noqa: PLC0205  a text will do
 
     def __init__(self) -> None:
         super().__init__()

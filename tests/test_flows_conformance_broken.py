@@ -153,8 +153,8 @@ def test_what_counts_as_reading() -> None:
     assert set() == noted == outer
     assert before is sys.getprofile()
     frame = sys._getframe()
-    for event, called in (("c_call", time.time), ("c_call", datetime.now), ("c_call", len), ("c_return", time.time)):
-        note(noted, frame, event, called)
+    for event, asked in (("c_call", time.time), ("c_call", datetime.now), ("c_call", len), ("c_return", time.time)):
+        note(noted, frame, event, asked)
     note(noted, frame, "call", None)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scripts, "_OUTSIDE", {frame.f_code.co_qualname})
