@@ -59,6 +59,7 @@ nitpick_ignore_regex = [
 
 _PUBLIC = (
     "vendorauth",
+    "vendorauth.flows",
     "vendorauth.integrations.opentelemetry",
     "vendorauth.pool",
     "vendorauth.proglove",

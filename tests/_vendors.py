@@ -59,7 +59,7 @@ SCRIPTS = {
     "api-key": FlowScript(
         make=lambda: ApiKeyFlow("https://keys.example/v1/", account="warehouse"),
         credentials=KEY,
-        login=answered({"token": jwt()}),
+        login=answered({"accessToken": jwt()}),
         login_refused=answered({"error": "unknown_key"}, 401),
     ),
 }

@@ -111,8 +111,8 @@ async def test_a_refused_secret_is_sent_once() -> None:
         for _ in range(5):
             assert first == await source.token()
             await settle()
-            world.clock.advance(40)
-        world.clock.advance(80)
+            world.clock.advance(20)
+        world.clock.advance(190)
         with pytest.raises(InvalidCredentials, match="not sent again for"):
             await source.token()
         assert (2, 1) == (world.vendor.count["login"], len(world.told(LoginRefused)))

@@ -202,7 +202,7 @@ class KeyVendor:
         self.exchanges += 1
         if (await request.json())["api_key"] not in self.keys:
             return web.json_response({"error": "unknown_key"}, status=401)
-        return web.json_response({"token": jwt(300, iat=self.exchanges)})
+        return web.json_response({"accessToken": jwt(300, iat=self.exchanges)})
 
     async def _shelves(self, request: web.Request) -> web.Response:
         last = f"Bearer {jwt(300, iat=self.exchanges)}"

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import frozen
 from yarl import URL
 
 from vendorauth import (
@@ -15,12 +15,12 @@ from vendorauth import (
     Request,
     Token,
 )
-from vendorauth.flows import raise_for_refusal, read, token_from
+from vendorauth.flows import raise_for_refusal, read, token_from, wire
 
 
 @frozen
 class Issued:
-    token: str = field(repr=False)
+    token: str = wire("accessToken", secret=True)
 
 
 class ApiKeyFlow(BaseLoginFlow):

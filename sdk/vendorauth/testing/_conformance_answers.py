@@ -104,7 +104,7 @@ def garbage_is_no_token(script: FlowScript) -> None:
 
 
 def trouble_is_temporary(script: FlowScript) -> None:
-    """A 429 or 5xx that is not the vendor's own is `temporary`: no credentials were refused, no token is dead."""
+    """A 429 or 5xx that is not the vendor's own is ``temporary``: no credentials were refused, no token is dead."""
     for part, place in _places(script):
         for status, body in product(_TEMPORARY, (b"", b"<html>", b"{}")):
             ran = _run(part, place, Response(status, {"Retry-After": "7"}, body), f" with a {status}")
@@ -114,7 +114,7 @@ def trouble_is_temporary(script: FlowScript) -> None:
 
 
 def failures_change_no_token(script: FlowScript) -> None:
-    """`absorb` gives the same token back after anything but a success, and never another generation."""
+    """``absorb`` gives the same token back after anything but a success, and never another generation."""
     flow, token = script.make(), logged_in(script)
     for response in (*_NONSENSE, *(Response(status, {"Set-Cookie": "a=b"}, None) for status in _STATUSES)):
         after = flow.absorb(token, response, now=NOW)

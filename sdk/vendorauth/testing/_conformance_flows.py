@@ -225,7 +225,7 @@ def refusals_are_told_apart(script: FlowScript) -> None:
     """
     A refused password is `InvalidCredentials`; a refused refresh token `ReauthenticationRequired`, or that.
 
-    `rejects` says of each answer of the API what the script says, and of
+    ``rejects`` says of each answer of the API what the script says, and of
     404, 429 and 5xx that the token is not to blame; of a stream it knows the status only.
     """
     refusals = (InvalidCredentials, ReauthenticationRequired)
