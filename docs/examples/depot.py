@@ -41,14 +41,14 @@ class Depot:
     def _knows(self, form: dict[str, str]) -> bool:
         return self.clients.get(form["client_id"]) == form["client_secret"]
 
-    def _granted(self) -> dict[str, str | int]:
+    def _granted(self) -> dict[str, object]:
         access_token, refresh_token = secrets.token_urlsafe(), secrets.token_urlsafe()
         self._ends[access_token] = self.clock() + self.life
         granted = {"access_token": access_token, "token_type": "Bearer", "expires_in": self.life}
-        if self.refreshable:
-            self.refresh_tokens.add(refresh_token)
-            granted["refresh_token"] = refresh_token
-        return granted
+        if not self.refreshable:
+            return granted
+        self.refresh_tokens.add(refresh_token)
+        return {**granted, "refresh_token": refresh_token}
 
     async def _pallets(self, request: web.Request) -> web.Response:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")

@@ -111,7 +111,8 @@ class Keeper:
     def _numbered(self, token: Token, previous: Token | None, spent: str | None) -> Token:
         last = max(self.floor, self._account.floor, previous.generation if previous else UNKNOWN)
         details = dict(token.details)
-        if spent not in {None, token.refresh_token} or (previous is not None and self.rotates(previous)):
+        rotated = spent is not None and token.refresh_token not in {None, spent}
+        if rotated or (previous is not None and self.rotates(previous)):
             details[ROTATES] = True
         generation = max(last + 1, int(token.issued_at.timestamp() * 1000))
         return attrs.evolve(token, generation=generation, details=details)
