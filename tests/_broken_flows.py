@@ -130,7 +130,7 @@ def script(kind: type[Whole]) -> FlowScript:
         asked=answered(asks="CODE"),
         answers={"CODE": "code-of-jane"},
         answered=answered(token="token-of-jane-3"),
-        revoke=answered(),
+        revoke=Response(204),
     )
 
 

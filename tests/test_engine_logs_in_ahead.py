@@ -168,7 +168,7 @@ async def test_an_api_key() -> None:
         assert first == await source.token()
         await settle()
         second = await source.token()
-        assert ("token-2", None) == (second.value, second.refresh_token)
+        assert ("token-2", None, {}) == (second.value, second.refresh_token, second.details)
         world.vendor.refresh_tokens.clear()
         world.clock.advance(LATE)
         assert second == await source.token()

@@ -195,15 +195,19 @@ def _bent(good: Response) -> Iterator[bytes]:
 def _variants(value: JSON) -> Iterator[JSON]:
     """Give *value* with each part of it gone, or another one."""
     yield from _VALUES
-    if not isinstance(value, dict | list):
-        return
-    parts_of: Any = value
-    for key in list(parts_of) if isinstance(value, dict) else range(len(parts_of)):
+    if isinstance(value, dict | list):
+        yield from _changed(value)
+
+
+def _changed(parts_of: Any) -> Iterator[JSON]:
+    for key in list(parts_of) if hasattr(parts_of, "keys") else range(len(parts_of)):
         rest = parts_of.copy()
         del rest[key]
         yield rest
         for other in _variants(parts_of[key]):
-            yield parts_of | {key: other} if isinstance(value, dict) else [*parts_of[:key], other, *parts_of[key + 1 :]]
+            changed = parts_of.copy()
+            changed[key] = other
+            yield changed
 
 
 def _spoiled(script: FlowScript) -> Iterator[tuple[Part, int, Response]]:
