@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
 import attrs
@@ -10,9 +10,13 @@ import attrs
 from vendorauth.engine.account import Account
 from vendorauth.engine.freshness import NEVER, Moment
 from vendorauth.errors import VendorAuthError
+from vendorauth.tokens import JSON
 
 State: TypeAlias = Literal["none", "fresh", "ageing", "stale", "dead"]
 """What a source holds: no token; one to hand out; one that is renewed ahead; one that callers wait to be renewed."""
+
+Health: TypeAlias = Literal["ok", "degraded", "down"]
+"""How well a source does: nothing is known to be wrong; it may still serve, but needs a look; calls fail."""
 
 
 @attrs.frozen(kw_only=True)
@@ -22,6 +26,7 @@ class SourceStatus:
 
     *error* is the class name of what callers would get at once instead of a renewal, for *retry_in* seconds. *age*:
     seconds since the token was issued. *waiting*: how many wait for a renewal, or for its end, now.
+    *renewal_from* is when the first call after it renews the token (aware); ``None`` when there is none, or no end.
     """
 
     account: str
@@ -36,6 +41,31 @@ class SourceStatus:
     retry_in: float | None
     age: float | None = None
     waiting: int = 0
+    renewal_from: datetime | None = None
+
+    @property
+    def health(self) -> Health:
+        """
+        How well it does, as far as is known without asking.
+
+        ``"down"``: there is no living token, and the last renewal failed. ``"degraded"``: the token lives, but the last
+        renewal failed, or it could not be saved. ``"ok"``: all else, also before the first call. Nobody asks the vendor
+        for this: of a token that was revoked, the next call learns it, and then it is ``"degraded"`` until its end.
+        """
+        failed = self.error is not None or self.failures > 0
+        if failed and self.state in {"none", "dead"}:
+            return "down"
+        return "degraded" if failed or self.unsaved else "ok"
+
+    def to_json(self) -> dict[str, JSON]:
+        """
+        Give *health* and all fields as JSON can say them, for a health check; times in ISO 8601.
+
+        The account's name is left out, because a person's may be in it.
+        """
+        fields = attrs.asdict(self, filter=lambda field, _: field.name != "account")
+        shown = {name: one.isoformat() if isinstance(one, datetime) else one for name, one in fields.items()}
+        return {"health": self.health, **shown}
 
 
 def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
@@ -59,7 +89,16 @@ def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
         retry_in=None if error is None else _retry_in(account, error, now),
         age=None if token is None else now.wall - token.issued_at.timestamp(),
         waiting=flight.waiting if flight else 0,
+        renewal_from=_renewal_from(account),
     )
+
+
+def _renewal_from(account: Account) -> datetime | None:
+    if account.token is None or account.token.expires_at is None:
+        return None
+    due = (account.life.ahead if account.refreshable else account.life.stale).wall
+    paused = account.failure.next_try.wall if account.failure else due
+    return datetime.fromtimestamp(max(due, paused), UTC)
 
 
 def _retry_in(account: Account, error: VendorAuthError, now: Moment) -> float | None:
