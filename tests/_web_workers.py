@@ -48,8 +48,11 @@ class Backend:
     async def until(self, claim: Callable[[], bool]) -> None:
         """Wait until *claim* is true, which is soon."""
         async with asyncio.timeout(20):
-            while not claim():
-                assert all(process.returncode is None for process in self.processes), self.said()
+            while True:
+                ended = [process.returncode for process in self.processes]
+                if claim():
+                    return
+                assert {None} == {*ended}, self.said()
                 await asyncio.sleep(0.01)
 
     def said(self) -> str:

@@ -68,6 +68,7 @@ async def test_one_login_and_no_token_lost(name: str, tmp_path: Path, monkeypatc
             statuses = Counter(await asking)
             assert {0} == {*await ending}
             assert ({200} if name != "web_fastapi.py" else {0, 500}) >= statuses.keys(), backend.said()
+            assert not any(secret in backend.said() for secret in vendor.issued)
             assert (1, 1, 1, 0) == (
                 vendor.count.logins,
                 vendor.count.refreshes,
@@ -91,5 +92,5 @@ async def deaf(backend: Backend, name: str) -> None:
                     return
                 writer.close()
                 await asyncio.sleep(0.01)
-    sign = "Cancel" if name == "web_fastapi.py" else "Shutting down"
+    sign = "running task(s)" if name == "web_fastapi.py" else "Shutting down"
     await backend.until(lambda: WORKERS == backend.said().count(sign))
