@@ -10,7 +10,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +103,9 @@ async def deployed(
             yield backend
         finally:
             for process in backend.processes:
-                if process.returncode is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+                if process.returncode != 0:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)  # its children as well
                     await process.wait()
 
 
@@ -135,23 +136,31 @@ async def _run(backend: Backend, arguments: list[str], variables: dict[str, str]
 
 
 async def _connect(backend: Backend, headers: Mapping[str, str], stack: AsyncExitStack) -> None:
-    """Open connections, some at once, until there are enough to each worker: who takes one is a matter of chance."""
-    async with asyncio.timeout(30):
+    """Open connections until there are enough to each worker."""
+    shared = len(backend.processes) == 1  # they take connections from one queue, so those that have enough are held up
+    async with asyncio.timeout(60):
         while [EACH + 1] * WORKERS != [len(sessions) for sessions in backend.connections.values()]:
-            await asyncio.gather(*(_one_more(backend, headers, stack) for _ in range(2 * WORKERS)))
+            session = await stack.enter_async_context(
+                ClientSession(
+                    backend.url, headers=headers, connector=TCPConnector(limit=1), timeout=ClientTimeout(total=60)
+                )
+            )
+            worker = await _worker(session)
+            sessions = backend.connections.setdefault(worker, []) if worker else []
+            if worker and len(sessions) <= EACH:
+                sessions.append(session)
+                if shared and len(sessions) > EACH:
+                    os.kill(worker, signal.SIGSTOP)
+            else:
+                await session.close()
+                await asyncio.sleep(0.01)
+    for worker in backend.connections if shared else ():
+        os.kill(worker, signal.SIGCONT)
 
 
-async def _one_more(backend: Backend, headers: Mapping[str, str], stack: AsyncExitStack) -> None:
-    session = ClientSession(
-        backend.url, headers=headers, connector=TCPConnector(limit=1), timeout=ClientTimeout(total=30)
-    )
+async def _worker(session: ClientSession) -> int | None:
+    """Tell which worker took the connection; ``None`` where nobody listens yet."""
     try:
-        worker = (await look(session))["worker"]
-    except OSError:  # nobody listens yet
-        await session.close()
-        return
-    known = backend.connections.setdefault(worker, [])
-    if len(known) <= EACH:
-        known.append(await stack.enter_async_context(session))
-    else:
-        await session.close()
+        return int((await look(session))["worker"])
+    except OSError:
+        return None

@@ -87,6 +87,7 @@ async def test_a_code_is_answered_by_a_second_request(
         mine = f"/login/{asked['challenge']}"
         for path, tenant in ((mine, OTHER), ("/login/guessed", ACME), ("/login/\N{SNOWMAN}", ACME)):
             assert 404 == (await ask(there, path, tenant, {CODE: "123456"}))[0]
+        assert [422, 422] == [(await ask(there, mine, answers=given))[0] for given in ({}, {CODE: "1", "MORE": "2"})]
         assert 0 == vendor.count.challenge_answers
         wrong = await ask(there, mine, answers={CODE: "654321"})
         assert (401, {"error": "InvalidCredentials"}) == wrong
@@ -103,6 +104,7 @@ async def test_the_newest_question_is_the_one_that_counts(
     vendor.require("SOFTWARE_TOKEN_MFA", code="1")
     vendor.require("SMS_MFA", code="2")
     async with run(load(FASTAPI, environment, monkeypatch)) as site:
+        assert 422 == (await ask(site, "/login", answers={"username": "", "password": "x"}))[0]
         _, before = await ask(site, "/login", answers=typed(vendor))
         _, asked = await ask(site, "/login", answers=typed(vendor))
         assert 404 == (await ask(site, f"/login/{before['challenge']}", answers={CODE: "1"}))[0]

@@ -14,7 +14,10 @@ from _web import load, run, variables
 from _web_workers import EACH, WORKERS, Backend, deployed
 from vendorauth.testing import FakeProGlove
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals"),
+    pytest.mark.timeout(120),
+]
 
 ALL = EACH * WORKERS
 GRACE = {"web_fastapi.py": 1, "web_starlette.py": 10, "web_aiohttp.py": 5}

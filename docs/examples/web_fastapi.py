@@ -38,6 +38,7 @@ async def client_of(request: Request, tenant: Tenant) -> AsyncGenerator[ProGlove
 
 
 Client = Annotated[ProGloveClient, Depends(client_of)]
+Typed = Annotated[str, Body(min_length=1)]
 app = FastAPI(lifespan=lifespan)
 
 
@@ -57,7 +58,7 @@ async def devices(proglove: Client) -> list[dict[str, Any]]:
 
 
 @app.post("/login", status_code=204)
-async def log_in(username: Annotated[str, Body()], password: Annotated[str, Body()], tenant: Tenant) -> None:
+async def log_in(username: Typed, password: Typed, tenant: Tenant) -> None:
     credentials = PasswordCredentials(username, password)  # kept nowhere: the token is what stays
     async with ClientSession() as session, make(tenant, session, credentials) as proglove:
         await proglove.login()
@@ -76,5 +77,8 @@ async def answer(number: str, answers: dict[str, str], tenant: Tenant, proglove:
     kept = await STORE.load(f"{tenant}|challenge")  # what this tenant was asked last, and no other one
     if kept is None or not compare_digest(kept.details["number"].encode(), number.encode()):
         raise HTTPException(404, "nothing was asked, or something else since then")
-    await proglove.tokens.answer(Challenge.from_json(kept.value), answers)
+    challenge = Challenge.from_json(kept.value)
+    if {*answers} != {*challenge.fields}:
+        raise HTTPException(422, "these are not the fields")
+    await proglove.tokens.answer(challenge, answers)
     await STORE.delete(f"{tenant}|challenge")
