@@ -55,7 +55,7 @@ async def _under_uvicorn(app: Any) -> AsyncGenerator[ClientSession]:
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None))
     running = asyncio.create_task(server.serve([listening]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not server.started:
             assert not running.done()
             await asyncio.sleep(0.005)

@@ -23,6 +23,9 @@ WORKERS = 4
 EACH = 3
 """Connections that ask each worker; one more asks for its health."""
 
+PATIENCE = 60.0
+"""Seconds after which nothing more is waited for: the machine may have other things to do."""
+
 _UVICORN = (
     "--workers",
     str(WORKERS),
@@ -47,7 +50,7 @@ class Backend:
 
     async def until(self, claim: Callable[[], bool]) -> None:
         """Wait until *claim* is true, which is soon."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 ended = [process.returncode for process in self.processes]
                 if claim():
@@ -67,9 +70,9 @@ class Backend:
 
     async def all_renew(self) -> None:
         """Wait until every worker waits for a token."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not all(one["renewing"] for one in (await self.health()).values()):
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)
 
     @property
     def askers(self) -> list[ClientSession]:
@@ -80,7 +83,7 @@ class Backend:
         """Tell all to end, and give their exit codes."""
         for process in self.processes:
             process.terminate()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             return [await process.wait() for process in self.processes]
 
 
@@ -138,11 +141,11 @@ async def _run(backend: Backend, arguments: list[str], variables: dict[str, str]
 async def _connect(backend: Backend, headers: Mapping[str, str], stack: AsyncExitStack) -> None:
     """Open connections until there are enough to each worker."""
     shared = len(backend.processes) == 1  # they take connections from one queue, so those that have enough are held up
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while [EACH + 1] * WORKERS != [len(sessions) for sessions in backend.connections.values()]:
             session = await stack.enter_async_context(
                 ClientSession(
-                    backend.url, headers=headers, connector=TCPConnector(limit=1), timeout=ClientTimeout(total=60)
+                    backend.url, headers=headers, connector=TCPConnector(limit=1), timeout=ClientTimeout(total=PATIENCE)
                 )
             )
             worker = await _worker(session)

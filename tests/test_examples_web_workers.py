@@ -11,16 +11,16 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from _web import load, run, variables
-from _web_workers import EACH, WORKERS, Backend, deployed
+from _web_workers import EACH, PATIENCE, WORKERS, Backend, deployed
 from vendorauth.testing import FakeProGlove
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
 ]
 
 ALL = EACH * WORKERS
-GRACE = {"web_fastapi.py": 1, "web_starlette.py": 10, "web_aiohttp.py": 5}
+GRACE = {"web_fastapi.py": 1, "web_starlette.py": 10, "web_aiohttp.py": 10}
 
 
 async def ask(session: ClientSession) -> int:
@@ -87,7 +87,7 @@ async def test_one_login_and_no_token_lost(name: str, tmp_path: Path, monkeypatc
 async def deaf(backend: Backend, name: str) -> None:
     """Wait until all workers have been told to end; FastAPI's until they have no more patience with requests."""
     if name == "web_aiohttp.py":
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", int(backend.url.rpartition(":")[2]))

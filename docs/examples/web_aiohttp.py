@@ -44,4 +44,4 @@ def make_app() -> web.Application:
 
 
 if __name__ == "__main__":  # start it as often as you want workers: they share the port
-    web.run_app(make_app(), host="127.0.0.1", port=int(os.environ["PORT"]), reuse_port=True, shutdown_timeout=5)
+    web.run_app(make_app(), host="127.0.0.1", port=int(os.environ["PORT"]), reuse_port=True, shutdown_timeout=10)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypedDict, assert_never, assert_type
+from typing import Any, Literal, TypedDict, assert_never, assert_type
 
 import aiohttp
 import attrs
@@ -193,6 +193,8 @@ async def tokens(client: ApiClient, challenge: Challenge) -> None:
     """The token source behind a client is public, and everything that it gives has a type."""
     source = client.tokens
     assert_type(source, TokenSource)
+    assert_type(source.status().health, Literal["ok", "degraded", "down"])
+    assert_type(source.status().to_json(), dict[str, Any])
     assert_type(await source.token(), Token)
     assert_type(await source.answer(challenge, {"SMS_MFA_CODE": "1"}), Token)
     assert_type(await client.login(), Token)
