@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, NamedTuple, final
 from unittest.mock import Mock
 
@@ -23,10 +24,11 @@ class Asked(NamedTuple):
 
 
 class _Response(aiohttp.ClientResponse):
-    """Take the writer that aiohttp 3.14 wants, and aioresponses 0.7.9 does not give."""
+    """Take the writer that aiohttp 3.14 wants, 3.12 does not know, and aioresponses 0.7.9 does not give."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        options.setdefault("stream_writer", Mock())
+        if "stream_writer" in signature(super().__init__).parameters:
+            options.setdefault("stream_writer", Mock())
         super().__init__(*args, **options)
 
 
