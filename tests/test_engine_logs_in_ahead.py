@@ -116,6 +116,7 @@ async def test_a_refused_secret_is_sent_once() -> None:
             assert first == await source.token()
             await settle()
             world.clock.advance(20)
+        assert 1 == len(world.told(RenewalFailed))
         world.clock.advance(190)
         with pytest.raises(InvalidCredentials, match="not sent again for"):
             await source.token()
