@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 import _broken_flows as broken
+import _broken_flows_answers as answers
 from _broken_flows import answered, called, script, tokens
 from vendorauth import AuthError, ConfigurationError, InvalidCredentials
 from vendorauth.testing import _conformance_scripts as scripts
@@ -33,7 +34,7 @@ FINDINGS: list[tuple[str, type[broken.Whole], str]] = [
     ("a_login_gives_a_token", broken.OfNoAccount, "the account of two flows that were made alike"),
     ("a_login_gives_a_token", called(base_url="http://vendor.example"), "base_url: the base URL is plain http"),
     ("a_login_gives_a_token", called(base_url="https://vendor.example/v1/"), "base_url: expected"),
-    ("a_login_gives_a_token", broken.taking(AuthError, 200), "login: expected a success, got AuthError: no"),
+    ("a_login_gives_a_token", answers.taking(AuthError, 200), "login: expected a success, got AuthError: no"),
     (
         "a_refresh_gives_a_token",
         broken.LosesTheRefreshToken,
@@ -70,43 +71,47 @@ FINDINGS: list[tuple[str, type[broken.Whole], str]] = [
     ("odd_credentials_arrive_or_are_refused", broken.TakesAnyKind, "expected a VendorAuthError, got AttributeError"),
     ("odd_credentials_arrive_or_are_refused", broken.SaysWhatItRefuses, "the error shows it"),
     ("odd_credentials_arrive_or_are_refused", broken.CallsItARefusal, "expected ConfigurationError, got InvalidCred"),
-    ("redirects_are_not_followed", broken.FollowsRedirects, "a 307 in answer to request 1: it sends another request"),
-    ("redirects_are_not_followed", broken.taking(InvalidCredentials), "would take it for a refusal"),
-    ("redirects_are_not_followed", broken.taking(ConfigurationError), "expected a ProtocolError, got Configur"),
+    ("redirects_are_not_followed", answers.FollowsRedirects, "a 307 in answer to request 1: it sends another request"),
+    ("redirects_are_not_followed", answers.taking(InvalidCredentials), "would take it for a refusal"),
+    ("redirects_are_not_followed", answers.taking(ConfigurationError), "expected a ProtocolError, got Configur"),
     (
         "refusals_are_told_apart",
-        broken.taking(AuthError),
+        answers.taking(AuthError),
         "login that is refused: expected InvalidCredentials, got AuthE",
     ),
-    ("refusals_are_told_apart", broken.judging(lambda response: not response.ok), "rejects: an answer with 302"),
-    ("refusals_are_told_apart", broken.judging(lambda response: False), "rejects: an answer with 401: expected True"),
-    ("refusals_are_told_apart", broken.judging(lambda response: True), "rejects: an answer with 200: expected False"),
-    ("trouble_is_temporary", broken.taking(InvalidCredentials, 500), "would take it for a refusal"),
-    ("trouble_is_temporary", broken.taking(AuthError), "expected a temporary error, .*, got AuthError"),
-    ("garbage_is_no_token", broken.IndexesTheBody, "expected a VendorAuthError, got TypeError, raised in read"),
-    ("garbage_is_no_token", broken.IgnoresTheStatus, "with 304 and .*: it gives a token"),
-    ("garbage_is_no_token", broken.TakesAnyText, "the header Authorization can't be sent unchanged"),
-    ("garbage_is_no_token", broken.AsksForEver, "nobody answers its request 11"),
-    ("garbage_is_no_token", broken.AsksAgainAndAgain, "it goes on and on, with 5 requests"),
-    ("garbage_is_no_token", broken.CallsItAMistake, "expected a ProtocolError or an AuthError, got ConfigurationError"),
-    ("failures_change_no_token", broken.AbsorbsFromFailures, "absorb: an answer with 304 changes the token"),
-    ("failures_change_no_token", broken.AbsorbsIntoAGeneration, "absorb: it sets a generation"),
-    ("challenges_can_wait", broken.AnswersAnybodys, "nobody answers its request 1, POST /v1/answer"),
+    ("refusals_are_told_apart", answers.judging(lambda response: not response.ok), "rejects: an answer with 302"),
+    ("refusals_are_told_apart", answers.judging(lambda response: False), "rejects: an answer with 401: expected True"),
+    ("refusals_are_told_apart", answers.judging(lambda response: True), "rejects: an answer with 200: expected False"),
+    ("trouble_is_temporary", answers.taking(InvalidCredentials, 500), "would take it for a refusal"),
+    ("trouble_is_temporary", answers.taking(AuthError), "expected a temporary error, .*, got AuthError"),
+    ("garbage_is_no_token", answers.IndexesTheBody, "expected a VendorAuthError, got TypeError, raised in read"),
+    ("garbage_is_no_token", answers.IgnoresTheStatus, "with 304 and .*: it gives a token"),
+    ("garbage_is_no_token", answers.TakesAnyText, "the header Authorization can't be sent unchanged"),
+    ("garbage_is_no_token", answers.AsksForEver, "nobody answers its request 11"),
+    ("garbage_is_no_token", answers.AsksAgainAndAgain, "it goes on and on, with 5 requests"),
+    (
+        "garbage_is_no_token",
+        answers.CallsItAMistake,
+        "expected a ProtocolError or an AuthError, got ConfigurationError",
+    ),
+    ("failures_change_no_token", answers.AbsorbsFromFailures, "absorb: an answer with 304 changes the token"),
+    ("failures_change_no_token", answers.AbsorbsIntoAGeneration, "absorb: it sets a generation"),
+    ("challenges_can_wait", answers.AnswersAnybodys, "nobody answers its request 1, POST /v1/answer"),
     (
         "challenges_can_wait",
-        broken.challenging(account="joe"),
+        answers.challenging(account="joe"),
         "the account of a challenge: expected 'jane', found 'joe'",
     ),
     (
         "challenges_can_wait",
-        broken.challenging(hidden={"when": LONG_AGO}),
+        answers.challenging(hidden={"when": LONG_AGO}),
         "a challenge that was written down: expected",
     ),
-    ("secrets_stay_hidden", broken.ShowsItself, "login: ShowsItself: its repr, or str, shows a secret"),
-    ("secrets_stay_hidden", broken.QuotesTheAnswer, "ProtocolError: its repr, or str, shows a secret"),
-    ("secrets_stay_hidden", broken.QuotesTheVendor, "AuthError.code: its repr, or str, shows a secret"),
-    ("secrets_stay_hidden", broken.ChainsTheDecoder, "ProtocolError, from JSONDecodeError.*shows a secret"),
-    ("secrets_stay_hidden", broken.HoldsTheBody, "in the variable body of HoldsTheBody.read"),
+    ("secrets_stay_hidden", answers.ShowsItself, "login: ShowsItself: its repr, or str, shows a secret"),
+    ("secrets_stay_hidden", answers.QuotesTheAnswer, "ProtocolError: its repr, or str, shows a secret"),
+    ("secrets_stay_hidden", answers.QuotesTheVendor, "AuthError.code: its repr, or str, shows a secret"),
+    ("secrets_stay_hidden", answers.ChainsTheDecoder, "ProtocolError, from JSONDecodeError.*shows a secret"),
+    ("secrets_stay_hidden", answers.HoldsTheBody, "in the variable body of HoldsTheBody.read"),
 ]
 
 
