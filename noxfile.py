@@ -6,12 +6,11 @@ import nox
 
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
 PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
-SPHINX = ("sphinx-build", "-nWqd", "docs/_build/read", "-b")
 FUZZ = ("pytest", "-n2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
 CHECKS = {
     "lint": ("lint", ("ruff", "check"), ("ruff", "format", "--check")),
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
-    "docs": ("docs", *((*SPHINX, it, "docs", f"docs/_build/{it}") for it in ("html", "doctest"))),
+    "docs": ("docs", *(("sphinx-build", "-M", it, "docs", "docs/_build", "-nWq") for it in ("html", "doctest"))),
 }
 LONG = {"fuzz": ("tests", FUZZ), "installs": ("package", ("python", "tools/installs.py"))}
 LONG |= {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("bench", "fleet", "simulate", "soak")}
