@@ -51,7 +51,7 @@ async def test_what_json_gets(world: World) -> None:
     assert token.issued_at == datetime.fromisoformat(shown.pop("issued_at"))
     assert token.expires_at == datetime.fromisoformat(shown.pop("expires_at"))
     assert source.status().renewal_from == datetime.fromisoformat(shown.pop("renewal_from"))
-    assert {"error": None, "retry_in": None, "renewing": False} == shown
+    assert {"error": None, "retry_in": None, "renewing": False, "age": 0.0, "waiting": 0} == shown
     assert not any(secret in text for secret in ("jane", token.value, token.refresh_token or "", JANE.password))
 
 

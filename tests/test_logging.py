@@ -249,7 +249,7 @@ async def test_what_is_sent_again(caplog: pytest.LogCaptureFixture) -> None:
         replay, retry, lost = [one for one in extra(caplog) if "path" in one]
         assert {"account": "jane@api", "method": "GET", "path": "/base/x", "status": 401} == replay
         assert [0.0, True] == [retry["pause"], 0 < lost["pause"] < 1]
-        said = told(caplog, "_sender")
+        said = told(caplog, "_")
     assert 3 == len(said)
     refused = ("DEBUG", "GET /base/x: the token was refused with 401, sent again with a newer one")
     assert [refused, ("DEBUG", "GET /base/x: 503, sent again in 0.00 s")] == said[:2]

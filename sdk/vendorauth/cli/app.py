@@ -7,6 +7,7 @@ These are imported when they are called, so that ``--help`` need not wait for th
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextvars import ContextVar
 from pathlib import Path
@@ -78,6 +79,8 @@ def options(*, version: Version = False, debug: Debug = False) -> None:
     """Log in to vendors' APIs, and stay logged in."""
     del version
     _DEBUG.set(debug)
+    if not debug:  # an error's one line says it; else Python would print what is logged about it, too
+        logging.getLogger("vendorauth").addHandler(logging.NullHandler())
 
 
 @app.command()
