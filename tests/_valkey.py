@@ -27,6 +27,8 @@ KEY: Final = f"vendorauth:{stored_name(JANE)}"
 OPERATIONS: Final = ("load", "save", "delete", "lock")
 NEVER: Final = Retry(NoBackoff(), 0)
 """For clients that try nothing again by themselves."""
+ONCE_MORE: Final = Retry(NoBackoff(), 1)
+"""For clients that do it at once: redis-py's own pauses differ between its versions, and may take seconds."""
 PATIENCE: Final = 10.0
 _PIECE: Final = 2**16
 

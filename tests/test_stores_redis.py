@@ -15,6 +15,7 @@ from _stores import told
 from _valkey import (
     JANE,
     KEY,
+    ONCE_MORE,
     OPERATIONS,
     Proxy,
     Spy,
@@ -137,7 +138,7 @@ async def test_compared_and_written_in_one_step(port: int, client: redis.asyncio
 
 async def test_the_same_save_again(port: int, client: redis.asyncio.Redis) -> None:
     """A save whose answer is lost is repeated by redis-py, and finds its own record: no conflict, no error."""
-    async with Proxy(port) as proxy, client_of(proxy.port) as lossy:
+    async with Proxy(port) as proxy, client_of(proxy.port, retry=ONCE_MORE) as lossy:
         proxy.loses = b"sha1hex"
         token = token_of()
         await RedisTokenStore(lossy).save(JANE, token)

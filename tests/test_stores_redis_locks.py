@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from _valkey import JANE, KEY, NEVER, Proxy, Spy, Valkey, client, client_of, not_shown, port, token_of, until
+from _valkey import JANE, KEY, NEVER, ONCE_MORE, Proxy, Spy, Valkey, client, client_of, not_shown, port, token_of, until
 from vendorauth.errors import StoreConflict, StoreLockTimeout, StoreUnavailable
 from vendorauth.stores import redis as store_module
 from vendorauth.stores.redis import RedisTokenStore
@@ -104,7 +104,7 @@ async def test_a_lease_that_ended_meanwhile(client: redis.asyncio.Redis) -> None
 async def test_a_take_whose_answer_was_lost(port: int, client: redis.asyncio.Redis) -> None:
     """A try that Redis granted, and whose answer was lost, is repeated by redis-py and finds its own lock."""
     loop = asyncio.get_running_loop()
-    async with Proxy(port) as proxy, client_of(proxy.port) as lossy:
+    async with Proxy(port) as proxy, client_of(proxy.port, retry=ONCE_MORE) as lossy:
         proxy.loses = b"EVAL"
         begun = loop.time()
         async with RedisTokenStore(lossy).lock(JANE):
