@@ -135,7 +135,12 @@ async def at_most_two_replays(opened: Opened) -> None:
 @promise
 async def an_envelope_refuses(opened: Opened) -> None:
     """Rule 12: a refusal counts in the envelope of a 200 as well; the body is read for that and still there."""
-    async with FakeProtogrid() as fake, grid_client(fake) as client, opened(client.tokens) as ask:
+    events: list[TokenEvent] = []
+    async with (
+        FakeProtogrid() as fake,
+        grid_client(fake, on_event=events.append) as client,
+        opened(client.tokens) as ask,
+    ):
         fake.refuses_with = "200-envelope"
         url = fake.base_url + APPS
         await ask("GET", url)
@@ -146,6 +151,7 @@ async def an_envelope_refuses(opened: Opened) -> None:
         for _ in range(2):
             assert b"403" in (await ask("GET", url)).body
         assert 3 == fake.count.logins
+    assert [401, 403] == [event.status for event in events if isinstance(event, Replayed)]
 
 
 @promise

@@ -10,8 +10,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
-from _api import serve
+from _api import JANE, ApiFlow, serve
 from _integrations import (
     APPS,
     PROMISES,
@@ -24,7 +25,7 @@ from _integrations import (
     grid_client,
     no_recursion,
 )
-from vendorauth import PasswordCredentials, ProGloveClient, Request, Response, TokenSource
+from vendorauth import ApiClient, PasswordCredentials, ProGloveClient, Request, Response, TokenSource
 from vendorauth.integrations.aiohttp import authenticate
 from vendorauth.testing import FakeProGlove, FakeProtogrid
 
@@ -106,7 +107,7 @@ async def test_an_error_of_the_sessions_own() -> None:
 
 
 async def test_one_connection_for_everything() -> None:
-    """A refused answer's connection is free while the token is renewed over the same, only one."""
+    """A refused answer's connection is free while the token is renewed over the same, only one, however long its body."""
     async with FakeProGlove() as fake, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as lent:
         jane = PasswordCredentials(fake.username, fake.password)
         async with ProGloveClient(
@@ -117,8 +118,25 @@ async def test_one_connection_for_everything() -> None:
                 async with asyncio.timeout(5), lent.get(devices(fake), middlewares=middlewares) as answer:
                     assert 200 == answer.status
                     await answer.read()
-                fake.expire_all()
+                fake.fail_next(1, 401, b"x" * 1_000_000, on="api")
         assert (1, 1) == (fake.count.logins, fake.count.refreshes)
+
+
+async def test_a_bug_in_a_flow_frees_the_connection() -> None:
+    """What a flow raises comes out, and the long answer that it was asked about is closed."""
+
+    class Buggy(ApiFlow):
+        def rejects(self, response: Response) -> bool:
+            raise ZeroDivisionError
+
+    connector = aiohttp.TCPConnector(limit=1)
+    async with serve() as api, ApiClient(Buggy(api.url), JANE) as client:
+        api.script.append(web.Response(body=b"x" * 1_000_000))
+        async with aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(5):
+            with pytest.raises(ZeroDivisionError):
+                await session.get(f"{api.url}/x", middlewares=(authenticate(client.tokens),))
+            async with session.get(f"{api.url}/x") as answer:
+                assert 200 == answer.status
 
 
 async def test_what_was_read_can_be_streamed() -> None:

@@ -22,8 +22,6 @@ __all__ = ["authenticate"]
 
 log: Final = logging.getLogger(__name__)
 
-_LIMIT: Final = 2**16
-
 
 def authenticate(source: TokenSource) -> ClientMiddlewareType:
     """
@@ -121,8 +119,8 @@ async def _read(answer: ClientResponse) -> bytes:
     body = await (answer.read() if answer.ok else body_of(answer, answer.read()))
     if body:
         loop = asyncio.get_running_loop()
-        # A protocol of its own: the answer's has another request by now.
-        answer.content = StreamReader(BaseProtocol(loop), _LIMIT, loop=loop)
+        # A protocol of its own, because the answer's has another request by now; as nothing comes, nothing is to be paused.
+        answer.content = StreamReader(BaseProtocol(loop), len(body), loop=loop)
         answer.content.feed_data(body)
         answer.content.feed_eof()
     return body
