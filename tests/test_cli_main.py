@@ -77,8 +77,9 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_run_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """``python -m vendorauth`` is the command, too."""
     monkeypatch.setattr(sys, "argv", ["vendorauth", "--version"])
+    main_module = Path(vendorauth.__file__).with_name("__main__.py")
     with pytest.raises(SystemExit) as caught:
-        runpy.run_module("vendorauth", run_name="__main__")
+        runpy.run_path(str(main_module), run_name="__main__")
     assert (0, f"vendorauth {vendorauth.__version__}\n") == (caught.value.code, capsys.readouterr().out)
 
 

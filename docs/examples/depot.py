@@ -44,7 +44,7 @@ class Depot:
     def _granted(self) -> dict[str, object]:
         access_token, refresh_token = secrets.token_urlsafe(), secrets.token_urlsafe()
         self._ends[access_token] = self.clock() + self.life
-        granted = {"access_token": access_token, "token_type": "Bearer", "expires_in": self.life}
+        granted: dict[str, object] = {"access_token": access_token, "token_type": "Bearer", "expires_in": self.life}
         if not self.refreshable:
             return granted
         self.refresh_tokens.add(refresh_token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from inspect import isawaitable
 from typing import Final, Generic, TypeVar, final
@@ -60,7 +61,8 @@ def sending_for(account: Account, send: Send) -> Send:
             return await send(request)
         finally:
             inside.waiting = False
-            _inside.reset(before)
+            with suppress(ValueError):  # collected after its loop was closed, outside its own context
+                _inside.reset(before)
 
     return sending
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import count
 from typing import Final, TypeAlias, TypeVar, final
@@ -101,7 +101,8 @@ class _Telemetry:
         try:
             yield
         finally:
-            _sends.reset(before)
+            with suppress(ValueError):  # collected after its loop was closed, outside its own context
+                _sends.reset(before)
 
     async def request(
         self, method: str, url: URL, request: Awaitable[aiohttp.ClientResponse]
