@@ -180,3 +180,21 @@ async def test_bodies(make: Callable[[], Any], times: int) -> None:
         assert (200 if times > 1 else 401, times) == (answer.status, len(api.bodies))
         assert 1 == len(set(api.bodies))
         assert b"" not in api.bodies
+
+
+async def test_web_sockets() -> None:
+    """``ws_connect`` with the base URL's scheme carries the token, and is replayed; ``ws`` is another origin."""
+
+    async def tell(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str(request.headers.get("Authorization", "none"))
+        await socket.close()
+        return socket
+
+    async with serve() as api, api.client() as client:
+        api.script += [web.json_response({}, status=401), tell, tell]
+        async with aiohttp.ClientSession(middlewares=(authenticate(client.tokens),)) as session:
+            for url, told in ((api.url, "token-2"), (api.url.replace("http", "ws", 1), "none")):
+                async with session.ws_connect(f"{url}/x") as socket:
+                    assert told == await socket.receive_str()

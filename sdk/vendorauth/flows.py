@@ -44,7 +44,8 @@ class LoginFlow(Protocol):
 
     Every method is pure: it reads no clock (*now* is an aware datetime, the time just before the first request is
     sent), keeps nothing on ``self``, and leaves the sending to whoever runs the generator. Redirects are never followed
-    for it. `BaseLoginFlow` has defaults for all but *account*, *base_url*, `login` and `headers`.
+    for it. `BaseLoginFlow` has defaults for all but *account*, *base_url*, `login` and `headers`, and one more method that
+    a flow may have: `status <BaseLoginFlow.status>`, the status that counts in a refusal.
     """
 
     @property
