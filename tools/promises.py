@@ -25,6 +25,8 @@ def core() -> None:
     """Import every public name, and what needs no extra."""
     for module in (
         "vendorauth",
+        "vendorauth.flows",
+        "vendorauth.integrations.aiohttp",
         "vendorauth.pool",
         "vendorauth.proglove",
         "vendorauth.protogrid",

@@ -6,8 +6,14 @@ import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Final, final
 
-import httpx
 from multidict import CIMultiDict
+
+from vendorauth.integrations._extras import told
+
+try:
+    import httpx
+except ModuleNotFoundError as error:
+    raise told(error, "httpx", "httpx") from None
 
 from vendorauth._replay import Replay, admit
 from vendorauth._tracebacks import discreetly, discreetly_awaited

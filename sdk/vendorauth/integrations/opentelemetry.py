@@ -15,11 +15,18 @@ from itertools import count
 from typing import Final, TypeAlias, TypeVar, final
 
 import aiohttp
-from opentelemetry import context, trace
+from yarl import URL
+
+from vendorauth.integrations._extras import told
+
+try:
+    from opentelemetry import context, trace
+except ModuleNotFoundError as error:
+    raise told(error, "opentelemetry", "otel") from None
+
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
-from yarl import URL
 
 from vendorauth._version import __version__
 from vendorauth.client import BaseClient
