@@ -1,9 +1,11 @@
 """Prove the sandbox's switches over HTTP: each does what its page says, and what can't be right is told."""
 
 import asyncio
+import json
 import re
 import shlex
 from collections.abc import AsyncIterator
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -215,6 +217,7 @@ WRONG = [
     ("POST", "/proglove/release", None, 400, 'nothing is held on "any"'),
     ("POST", "/proglove/start", None, 409, "this fake runs already"),
     ("PATCH", "/proglove/settings", '{"count": {}}', 400, "unknown field `count`"),
+    ("POST", "/proglove/fail_next", '{"body": ' + "[" * 9_999, 400, "recursion"),
 ]
 
 
@@ -225,6 +228,36 @@ async def test_what_cannot_be_right(sandbox: Sandbox) -> None:
         got, answer = await sandbox.send(method, path, told)
         assert (status, True) == (got, error in answer["error"]), (path, answer)
     assert before == await sandbox.send("GET", "/")
+
+
+async def test_resets_at_once(sandbox: Sandbox) -> None:
+    """Where several programs begin anew at the same time, one after the other does, and the fake is there."""
+    states = await asyncio.gather(*(sandbox.turn("/proglove/reset") for _ in range(5)))
+    assert [True] * 5 == [state["running"] for state in states]
+    async with sandbox.glove() as client:
+        await client.login()
+
+
+async def test_web_pages_turn_nothing(sandbox: Sandbox) -> None:
+    """A page in a browser on this machine may not, nor one whose name was made to mean this machine."""
+    port = sandbox.url.rpartition(":")[2]
+    before = await sandbox.send("GET", "/")
+    pages = [{"Origin": "https://page.example"}, {"Origin": "null"}, {"Host": f"page.example:{port}"}, {"Host": "["}]
+    for headers in pages:
+        async with sandbox.session.post(f"{sandbox.url}/proglove/stop", headers=headers) as response:
+            assert 403 == response.status, headers
+            assert "web pages" in (await response.json())["error"]
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        async with sandbox.session.get(sandbox.url, headers={"Host": f"{host}:{port}"}) as response:
+            assert 200 == response.status
+    assert before == await sandbox.send("GET", "/")
+
+
+async def test_long_lists(sandbox: Sandbox) -> None:
+    """As many devices as a large customer has can be set."""
+    told = BytesIO(json.dumps({"devices": [{"id": str(number), "name": "x" * 500} for number in range(3_000)]}).encode())
+    async with sandbox.session.patch(f"{sandbox.url}/proglove/settings", data=told) as response:
+        assert (200, 3_000) == (response.status, len((await response.json())["devices"]))
 
 
 async def test_nobody_arrives(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

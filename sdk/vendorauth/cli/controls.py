@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,9 +15,10 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
+from vendorauth._urls import is_loopback
 from vendorauth.testing import FakeProGlove, FakeProtogrid
 from vendorauth.testing._records import Kind
-from vendorauth.testing._server import HOST, LoopbackServer
+from vendorauth.testing._server import HOST, LARGEST_BODY, LoopbackServer
 from vendorauth.testing._switches import Hold
 from vendorauth.tokens import JSON
 
@@ -128,6 +130,7 @@ class Stand(Generic[FakeT]):
         self.switches: dict[str, Switch] = {**_SWITCHES[kind], "reset": Switch(self._reset, _NOTHING)}
         self._settings = _SETTINGS[kind]
         self._make = make
+        self._resetting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.fake.start()
@@ -171,10 +174,11 @@ class Stand(Generic[FakeT]):
             **refreshable,
         }
 
-    async def _reset(self, fake: FakeT) -> None:
-        await fake.stop()
-        self.fake = self._make(URL(fake.origin).port or 0)
-        await self.fake.start()
+    async def _reset(self, _: FakeT) -> None:
+        async with self._resetting:
+            await self.fake.stop()
+            self.fake = self._make(URL(self.fake.origin).port or 0)
+            await self.fake.start()
 
 
 @asynccontextmanager
@@ -217,7 +221,7 @@ def _app(stands: Mapping[str, Stand[Any]]) -> web.Application:
         one.set(await request.read())
         return _answer(one.settings())
 
-    app = web.Application(middlewares=[_explain])
+    app = web.Application(middlewares=[_explain, _keep_pages_out], client_max_size=LARGEST_BODY)
     app.router.add_get("/", show_all)
     app.router.add_get("/{fake}", show)
     app.router.add_get("/{fake}/settings", show_settings)
@@ -235,10 +239,27 @@ async def _explain(
         return await handler(request)
     except web.HTTPException as error:
         return _answer({"error": error.text}, error.status)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return _answer({"error": str(error)}, HTTPStatus.BAD_REQUEST)
     except (OSError, RuntimeError) as error:
         return _answer({"error": str(error) or "the requests did not arrive in time"}, HTTPStatus.CONFLICT)
+
+
+@web.middleware
+async def _keep_pages_out(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Refuse what a page in this machine's browser sends, and one whose name was made to mean this machine."""
+    if "Origin" in request.headers or not _is_here(request.host):
+        raise web.HTTPForbidden(text="web pages may not use this; the host has to be localhost or 127.0.0.1")
+    return await handler(request)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return is_loopback(URL(f"http://{host}").host or "")
+    except ValueError:
+        return False
 
 
 def _answer(body: JSON, status: int = HTTPStatus.OK) -> web.Response:
