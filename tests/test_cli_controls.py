@@ -255,7 +255,9 @@ async def test_web_pages_turn_nothing(sandbox: Sandbox) -> None:
 
 async def test_long_lists(sandbox: Sandbox) -> None:
     """As many devices as a large customer has can be set."""
-    told = BytesIO(json.dumps({"devices": [{"id": str(number), "name": "x" * 500} for number in range(3_000)]}).encode())
+    told = BytesIO(
+        json.dumps({"devices": [{"id": str(number), "name": "x" * 500} for number in range(3_000)]}).encode()
+    )
     async with sandbox.session.patch(f"{sandbox.url}/proglove/settings", data=told) as response:
         assert (200, 3_000) == (response.status, len((await response.json())["devices"]))
 

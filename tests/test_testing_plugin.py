@@ -1,12 +1,15 @@
 """Prove the pytest plugin's fixtures, and that a fake in a thread of its own can be used from any other."""
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
 import threading
 import urllib.request
+from contextlib import closing
 from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ import pytest
 import vendorauth.testing
 from vendorauth import PasswordCredentials, ProGloveClient, ProtogridClient, TransportError
 from vendorauth.testing import FakeProGlove, FakeProtogrid, ManualClock
+from vendorauth.testing._server import SHUTDOWN
 from vendorauth.testing.plugin import fake_proglove, fake_protogrid, vendorauth_clock
 
 __all__ = ["fake_proglove", "fake_protogrid", "vendorauth_clock"]
@@ -113,6 +117,23 @@ def test_the_thread_ends() -> None:
     with fake:
         assert str(port) in fake.base_url
     assert 0 == own_threads()
+
+
+def test_it_waits_for_nobody() -> None:
+    """Who does not read an answer, or never ends a request, is hung up on at once, and no connection is left."""
+    with closing(socket.socket()) as deaf, closing(socket.socket()) as slow:
+        with FakeProtogrid() as fake:
+            fake.fail_next(body=b"x" * 2**25)
+            for client, length in ((deaf, 0), (slow, 1)):
+                client.settimeout(10)
+                client.connect(("127.0.0.1", int(fake.base_url.rpartition(":")[2])))
+                client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
+            assert b"H" == deaf.recv(1)
+            while fake.connections < len((deaf, slow)):
+                sleep(0.001)
+            began = monotonic()
+        assert SHUTDOWN > monotonic() - began
+        gc.collect()  # what would be left warns
 
 
 def test_no_thread_without_a_server() -> None:

@@ -107,8 +107,7 @@ class LoopbackServer(abc.ABC):
     @property
     def connections(self) -> int:
         """How many connections are open at this moment."""
-        server = None if self._runner is None else self._runner.server
-        return 0 if server is None else sum(one.transport is not None for one in server.connections)
+        return 0 if self._runner is None else len(_transports(self._runner))
 
     async def start(self) -> None:
         """
@@ -145,8 +144,12 @@ class LoopbackServer(abc.ABC):
         runner, self._runner = self._runner, None
         self._closing.set()
         self._let_go()
-        if runner is not None:
-            await runner.cleanup()
+        if runner is None:
+            return
+        # A graceful end would wait for who does not read, and would leave a connection open.
+        for transport in _transports(runner):
+            transport.abort()
+        await runner.cleanup()
 
     def __enter__(self) -> Self:
         thread = LoopThread()
@@ -288,6 +291,11 @@ class LoopbackServer(abc.ABC):
     def _request_id(self) -> str:
         self._answers += 1
         return str(uuid.UUID(int=self._answers))
+
+
+def _transports(runner: web.AppRunner) -> list[asyncio.Transport]:
+    assert runner.server is not None  # since its setup
+    return [one.transport for one in runner.server.connections if one.transport is not None]
 
 
 def _gone(request: web.Request) -> bool:
