@@ -88,7 +88,8 @@ async def test_a_code_is_answered_by_a_second_request(
         for path, tenant in ((mine, OTHER), ("/login/guessed", ACME), ("/login/\N{SNOWMAN}", ACME)):
             assert 404 == (await ask(there, path, tenant, {CODE: "123456"}))[0]
         assert [422, 422] == [(await ask(there, mine, answers=given))[0] for given in ({}, {CODE: "1", "MORE": "2"})]
-        assert 0 == vendor.count.challenge_answers
+        assert 401 == (await ask(there, "/devices", f"{ACME}|challenge"))[0]  # whatever a tenant is called
+        assert (0, 0) == (vendor.count.challenge_answers, vendor.count.api)
         wrong = await ask(there, mine, answers={CODE: "654321"})
         assert (401, {"error": "InvalidCredentials"}) == wrong
         assert [204, 404] == [(await ask(there, mine, answers={CODE: "123456"}))[0] for _ in range(2)]

@@ -61,7 +61,7 @@ def test_checkouts_keep_no_credentials() -> None:
 
 
 def test_pythons_are_the_same_everywhere() -> None:
-    """The classifiers, the workflow's matrix, ``.ci/run``, README and the tools' targets name the same Pythons."""
+    """The classifiers, the workflow's matrix, README and the tools' targets name the same Pythons."""
     assert MINORS == WORKFLOWS["ci.yml"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
     assert f">={MINORS[0]}" == PROJECT["requires-python"]
     tools = PYPROJECT["tool"]

@@ -2,6 +2,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from secrets import compare_digest, token_urlsafe
 from typing import Annotated, Any
 
@@ -14,7 +15,8 @@ import vendorauth
 from vendorauth import Challenge, PasswordCredentials, ProGloveClient, Token
 from vendorauth.pool import ClientPool
 
-STORE = vendorauth.FileTokenStore(os.environ["STATE_DIRECTORY"])  # all workers share it
+FOLDER = Path(os.environ["STATE_DIRECTORY"])  # all workers share it
+STORE, ASKED = vendorauth.FileTokenStore(FOLDER), vendorauth.FileTokenStore(FOLDER / "asked")
 
 
 def make(tenant: str, session: ClientSession, login: PasswordCredentials | None = None) -> ProGloveClient:
@@ -68,17 +70,17 @@ async def log_in(username: Typed, password: Typed, tenant: Tenant) -> None:
 async def ask(_: Request, error: vendorauth.ChallengeRequired) -> JSONResponse:
     challenge, number = error.challenge, token_urlsafe()
     kept = Token(value=challenge.to_json(), issued_at=datetime.now(UTC), details={"number": number})
-    await STORE.save(f"{challenge.account}|challenge", kept)  # all workers find it there, and no browser sees it
+    await ASKED.save(challenge.account, kept)  # all workers find it there, but no browser, and no client
     return JSONResponse({"challenge": number, "fields": challenge.fields, "hint": challenge.hint}, 401)
 
 
 @app.post("/login/{number}", status_code=204)
 async def answer(number: str, answers: dict[str, str], tenant: Tenant, proglove: Client) -> None:
-    kept = await STORE.load(f"{tenant}|challenge")  # what this tenant was asked last, and no other one
+    kept = await ASKED.load(tenant)  # what this tenant was asked last, and no other one
     if kept is None or not compare_digest(kept.details["number"].encode(), number.encode()):
         raise HTTPException(404, "nothing was asked, or something else since then")
     challenge = Challenge.from_json(kept.value)
     if {*answers} != {*challenge.fields}:
         raise HTTPException(422, "these are not the fields")
     await proglove.tokens.answer(challenge, answers)
-    await STORE.delete(f"{tenant}|challenge")
+    await ASKED.delete(tenant)
