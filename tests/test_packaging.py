@@ -79,6 +79,15 @@ def test_extras_are_the_same_everywhere(monkeypatch: pytest.MonkeyPatch) -> None
     assert extras <= set(runpy.run_path(str(ROOT / "tools" / "promises.py"))["PROMISES"])
 
 
+def test_a_build_removes_no_more_than_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever folder ``tools/package.py`` is given, such as ".", what is in it stays."""
+    monkeypatch.setattr(sys, "path", [str(ROOT / "tools"), *sys.path])
+    for name in ("vendorauth-0.0.1.tar.gz", "vendorauth-0.0.1-py3-none-any.whl", "notes.txt", "other-1.tar.gz"):
+        (tmp_path / name).touch()
+    runpy.run_path(str(ROOT / "tools" / "package.py"))["clear"](tmp_path)
+    assert {"notes.txt", "other-1.tar.gz"} == {path.name for path in tmp_path.iterdir()}
+
+
 def test_dependencies_have_floors() -> None:
     """Each dependency says the oldest version that is tested, and none the newest."""
     needed = [*PROJECT["dependencies"], *(one for some in PROJECT["optional-dependencies"].values() for one in some)]

@@ -31,9 +31,9 @@ ELSEWHERE: Final = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "1"}
 
 def main(folder: Path, built: str) -> None:
     """Build into *folder*, or copy from *built*, and check what is there."""
-    shutil.rmtree(folder, ignore_errors=True)
+    clear(folder)
     if built:
-        shutil.copytree(built, folder)
+        shutil.copytree(built, folder, dirs_exist_ok=True)
     else:
         build(ROOT, folder)
     sdist, wheel = one(folder, "*.tar.gz"), one(folder, "*.whl")
@@ -51,6 +51,13 @@ def main(folder: Path, built: str) -> None:
         size = file.stat().st_size
         expect(size <= LIMITS[file.suffix], f"{file.name} has {size:,} bytes")
         print(f"{file.name}: {size:,} bytes")
+
+
+def clear(folder: Path) -> None:
+    """Remove from *folder* what was built before."""
+    for pattern in ("*.tar.gz", "*.whl"):
+        for file in folder.glob(f"{PROJECT['name']}-{pattern}"):
+            file.unlink()
 
 
 def build(source: Path, folder: Path, **how: Any) -> None:
