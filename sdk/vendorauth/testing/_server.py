@@ -107,7 +107,7 @@ class LoopbackServer(abc.ABC):
     @property
     def connections(self) -> int:
         """How many connections are open at this moment."""
-        return 0 if self._runner is None else len(_transports(self._runner))
+        return len(_transports(self._runner))
 
     async def start(self) -> None:
         """
@@ -144,12 +144,11 @@ class LoopbackServer(abc.ABC):
         runner, self._runner = self._runner, None
         self._closing.set()
         self._let_go()
-        if runner is None:
-            return
         # A graceful end would wait for who does not read, and would leave a connection open.
         for transport in _transports(runner):
             transport.abort()
-        await runner.cleanup()
+        if runner is not None:
+            await runner.cleanup()
 
     def __enter__(self) -> Self:
         thread = LoopThread()
@@ -293,9 +292,11 @@ class LoopbackServer(abc.ABC):
         return str(uuid.UUID(int=self._answers))
 
 
-def _transports(runner: web.AppRunner) -> list[asyncio.Transport]:
-    assert runner.server is not None  # since its setup
-    return [one.transport for one in runner.server.connections if one.transport is not None]
+def _transports(runner: web.AppRunner | None) -> list[asyncio.Transport]:
+    """List what is open; any thread may ask."""
+    server = None if runner is None else runner.server
+    open_ones = () if server is None else server.connections
+    return [transport for one in open_ones if (transport := one.transport) is not None]
 
 
 def _gone(request: web.Request) -> bool:
