@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from _api import JANE, ApiFlow, hang_up, serve
-from _marks import displays, held, leaks
+from _marks import displays, held, leaks, ours
 from _planted import planted
-from _raw import RawServer, head_of, http
+from _raw import RawServer, Step, head_of, http
 from vendorauth import (
     ApiClient,
     ConfigurationError,
@@ -286,6 +286,22 @@ async def what_goes_wrong_on_the_way_is_the_callers(opened: Opened) -> None:
         assert "token-1" not in f"{caught.value!r}"
         request = getattr(caught.value, "request", None)
         assert request is None or "token-1" not in str(request.headers.raw)
+
+
+@promise
+async def an_answer_that_breaks_off_shows_no_session(opened: Opened) -> None:
+    """DESIGN 7: the error of an answer that breaks off is the caller's; none of our frames holds its new cookie."""
+    first, rolled = "F1rst-session-2718281828", "R0lled-session-3141592653"
+    body, json = b'{"result": [], "errors": []}', "Content-Type: application/json"
+    whole = http(body, "200 OK", f"Set-Cookie: session={first}", json)
+    short = http(body, "200 OK", f"Set-Cookie: session={rolled}", json, length=999)
+    async with RawServer(whole, Step(short, close=True)) as server:
+        client = ProtogridClient(server.origin, PasswordCredentials("jane", "s3cret"))
+        async with client, opened(client.tokens) as ask:
+            with pytest.raises(Exception, match=r"(?i)complete") as caught:
+                await ask("POST", server.origin + APPS)
+    assert f"session={first}" in server.received[1].decode()
+    assert [] == [one for one in ours(caught.value) if leaks(one, [first, rolled])]
 
 
 def glove_source(fake: FakeProGlove, send: Send, **options: Any) -> TokenSource:

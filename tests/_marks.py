@@ -97,12 +97,17 @@ def libraries(error: BaseException) -> set[str]:
     return {name for name in names if name.partition(".")[0] in (*_LIBRARIES, "None")}
 
 
-def held(error: BaseException) -> Iterator[str]:
-    """Show every local variable in our frames of *error*'s tracebacks, and how rich and Python show the whole."""
+def ours(error: BaseException) -> Iterator[str]:
+    """Show every local variable in our frames of *error*'s tracebacks."""
     for frame in frames(error):
         if str(frame.f_globals.get("__name__")).partition(".")[0] == _OURS:
             yield from (f"{frame.f_code.co_name} {name}={value!r}" for name, value in frame.f_locals.items())
             yield from (pretty_repr(value, max_string=None) for value in frame.f_locals.values())
+
+
+def held(error: BaseException) -> Iterator[str]:
+    """Show what `ours` does, and how rich and Python show the whole."""
+    yield from ours(error)
     for one in chain(error):
         yield from _printed(type(one), one, one.__traceback__)
 

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.http_writer import StreamWriter
 
 from _api import JANE, ApiFlow, serve
 from _integrations import (
@@ -25,6 +26,7 @@ from _integrations import (
     grid_client,
     no_recursion,
 )
+from _marks import held, leaks
 from vendorauth import ApiClient, PasswordCredentials, ProGloveClient, Request, Response, TokenSource
 from vendorauth.integrations.aiohttp import authenticate
 from vendorauth.testing import FakeProGlove, FakeProtogrid
@@ -85,6 +87,22 @@ async def dry(source: TokenSource) -> AsyncGenerator[Ask, None]:
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(middlewares=(authenticate(source),), cookie_jar=jar) as session:
         yield asking(session)
+
+
+async def test_a_request_that_can_not_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DESIGN 7: aiohttp's frames hold what it was about to write; they are cut from its error."""
+
+    def closed(*given: object) -> None:
+        del given
+        raise aiohttp.ClientConnectionResetError
+
+    async with FakeProtogrid() as fake, grid_client(fake) as client, opened(client.tokens) as ask:
+        token = await client.tokens.token()
+        for name in ("_write", "_writelines"):
+            monkeypatch.setattr(StreamWriter, name, closed)
+        with pytest.raises(aiohttp.ClientConnectionResetError) as caught:
+            await ask("GET", fake.base_url + APPS)
+    assert [] == [one for one in held(caught.value) if leaks(one, [token.value])]
 
 
 async def test_an_error_of_the_sessions_own() -> None:

@@ -11,6 +11,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.client_middlewares import ClientHandlerType, ClientMiddlewareType
 
 from vendorauth._replay import Replay, admit
+from vendorauth._tracebacks import discreetly_awaited
 from vendorauth._urls import same_origin
 from vendorauth.engine.source import TokenSource
 from vendorauth.engine.transport import body_of, was_sent
@@ -43,6 +44,7 @@ def authenticate(source: TokenSource) -> ClientMiddlewareType:
         ConfigurationError: Likewise: the caller has set a header that proves the token.
     """
 
+    @discreetly_awaited
     async def middleware(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
         if source.waits_for_this or not same_origin(source.flow.base_url, request.url):
             return await handler(request)

@@ -74,8 +74,9 @@ class VendorAuth(httpx.Auth):
     by another header is only sent where *never_redirected* promises that the client follows no redirects (httpx's
     default).
 
-    The token is not in the ``request`` of an answer. Waiting for one has no timeout but the source's own; cancelling
-    the request cancels nothing but the waiting.
+    The token is not in the ``request`` of an answer, nor in that of an error, unless that came while httpx followed a
+    redirect. Waiting for a token has no timeout but the source's own; cancelling the request cancels nothing but the
+    waiting.
 
     Synchronous clients can't be served: a token is renewed by one task for all who wait, which takes an event loop.
 
@@ -148,6 +149,7 @@ class _Passage:
         self._proofs.append(proof)
         proof.put(headers)
 
+    @discreetly_awaited
     async def after(self, answer: httpx.Response) -> httpx.Request | None:
         """Take note of *answer*; give the request to send next, if there is one."""
         source, request = self._source, answer.request
