@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
@@ -26,6 +27,7 @@ from _telemetry import Telemetry
 from _vendor import WRONG, World, settle
 from test_secrets_logs import the_whole_life
 from vendorauth import ApiClient, InvalidCredentials, NotFound, RequestTimeout, ServerError, TransportError
+from vendorauth.integrations._meters import Meters
 from vendorauth.integrations.opentelemetry import instrument
 from vendorauth.testing import FakeProGlove
 
@@ -299,6 +301,33 @@ async def test_instrumented_twice_and_without_providers(api: Api, client: ApiCli
     await client.get("/x")
     instrument(api.client())
     assert ["GET"] == telemetry.tree()
+
+
+@pytest.mark.parametrize("failing", ["on_start", "on_end"])
+async def test_providers_that_fail(
+    failing: str, api: Api, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rule 2: a processor or a meter that raises costs a span or a measurement; calls and renewals go on."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    processor = SpanProcessor()
+    setattr(processor, failing, broken)
+    telemetry.tracers.add_span_processor(processor)
+    async with api.client() as client:
+        telemetry.instrument(client)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Meters, "request", broken)
+            api.refused.add("token-1")
+            await client.get("/x")
+            assert ["token-1", "token-2"] == api.used
+            api.script.append(web.json_response({}, status=404))
+            with pytest.raises(NotFound):
+                await client.get("/x")
+            assert 0 == client.tokens.status().failures
+    found = {one.getMessage().partition(",")[0] for one in caplog.records if one.name.endswith("opentelemetry")}
+    assert {"OpenTelemetry failed to record: ZeroDivisionError in broken"} == found
 
 
 async def test_no_secret_is_recorded(telemetry: Telemetry, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,12 @@ another library's error.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from itertools import count
 from typing import Final, TypeAlias, TypeVar, final
 
@@ -28,6 +30,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
+from vendorauth._tracebacks import place_of
 from vendorauth._version import __version__
 from vendorauth.client import BaseClient
 from vendorauth.engine.single_flight import Kind, Work
@@ -40,6 +43,8 @@ from vendorauth.tokens import Token
 __all__ = ["instrument"]
 
 T = TypeVar("T")
+
+log: Final = logging.getLogger(__name__)
 
 _METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 _FAILED: Final = 400
@@ -129,7 +134,7 @@ class _Telemetry:
             measured["error.type"] = type(error).__name__
             raise
         finally:
-            self._meters.request(time.perf_counter() - began, measured)
+            _harmless(partial(self._meters.request, time.perf_counter() - began, measured))
 
     def event(self, event: TokenEvent) -> None:
         """Count it."""
@@ -144,15 +149,26 @@ class _Telemetry:
         kind: SpanKind = SpanKind.INTERNAL,
         links: list[Link] | None = None,
     ) -> Generator[Span, None, None]:
-        with self._tracer.start_as_current_span(
-            name, kind=kind, attributes=attributes, links=links, record_exception=False, set_status_on_exception=False
-        ) as span:
-            try:
+        start = partial(self._tracer.start_span, name, kind=kind, attributes=attributes, links=links)
+        span = _harmless(start) or trace.INVALID_SPAN
+        try:
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
                 yield span
-            except BaseException as error:
-                span.set_attribute("error.type", type(error).__name__)
-                span.set_status(Status(StatusCode.ERROR, str(error) if isinstance(error, VendorAuthError) else None))
-                raise
+        except BaseException as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(Status(StatusCode.ERROR, str(error) if isinstance(error, VendorAuthError) else None))
+            raise
+        finally:
+            _harmless(span.end)
+
+
+def _harmless(record: Callable[[], T]) -> T | None:
+    """Let a sampler, a processor or an exporter that raises cost what it was to *record*, and nothing else."""
+    try:
+        return record()
+    except Exception as error:  # noqa: BLE001  the seam to whatever a user's providers are made of
+        log.warning("OpenTelemetry failed to record: %s in %s", type(error).__name__, place_of(error))
+    return None
 
 
 async def _alone(request: Awaitable[T]) -> T:
