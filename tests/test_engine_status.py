@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from _keeping import SOON, Store
 from _vendor import JANE, World, settle
 from vendorauth import AuthServiceUnavailable, ReauthenticationRequired, Response, SourceStatus
+from vendorauth.engine.account import Account
+from vendorauth.engine.status import status_of
 
 AGEING = 3300.0
 DEAD = 3601.0
@@ -128,3 +131,34 @@ async def test_a_token_that_could_not_be_saved() -> None:
     assert "degraded" == source.status().health
     world.store.failing.clear()
     await source.aclose()
+
+
+class Changing:
+    """Be an account whose *name* is there the first *reads* times that somebody looks, and gone then."""
+
+    def __init__(self, account: Account, name: str, reads: int) -> None:
+        self._account = account
+        self._name = name
+        self._reads = reads
+
+    def __getattr__(self, name: str) -> Any:
+        if name != self._name:
+            return getattr(self._account, name)
+        self._reads -= 1
+        return getattr(self._account, name) if self._reads >= 0 else None
+
+
+@pytest.mark.parametrize("name", ["token", "failure"])
+async def test_a_thread_may_ask(name: str, world: World) -> None:
+    """An exporter's thread asks while the loop changes the account: what is gone at the second look hurts nothing."""
+    source = world.source()
+    await source.token()
+    world.vendor.script["refresh"].append(FAILING)
+    world.clock.advance(AGEING)
+    await source.token()
+    await settle()
+    account, now = source._account, source._setup.moment()
+    assert status_of("jane", account, now).failures
+    for reads in range(8):
+        changing: Any = Changing(account, name, reads)
+        assert "jane" == status_of("jane", changing, now).account

@@ -20,6 +20,10 @@ from vendorauth import (
     InvalidCredentials,
     ReauthenticationRequired,
     RefreshPolicy,
+    RenewalFailed,
+    Renewed,
+    Token,
+    TokenEvent,
     TokenSource,
 )
 from vendorauth._logging import clock_time, fields
@@ -108,6 +112,24 @@ async def test_renewals_that_fail(world: World, caplog: pytest.LogCaptureFixture
     with pytest.raises(AuthServiceUnavailable):
         await source.token()
     assert [] == told(caplog)
+
+
+async def test_a_token_to_the_end_of_time(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A vendor's "never" may be the last moment that a `datetime` can say: no date is made of it, and nothing breaks."""
+    events: list[TokenEvent] = []
+    made = Token(value="v", issued_at=NOON, expires_at=datetime.max.replace(tzinfo=UTC), refresh_token="r")
+    store = Store()
+    await store.save("jane@vendor", made)
+    source = steady(world.source(store=store, policy=STEADY, on_event=events.append))
+    token = await source.token()
+    world.vendor.script["refresh"].append(FAILING)
+    told(caplog)
+    with pytest.raises(AuthServiceUnavailable):
+        await source.renew(token)
+    await settle()
+    assert [RenewalFailed] == [type(one) for one in events if not isinstance(one, Renewed)]
+    ((_, text),) = told(caplog)
+    assert "next try in 2 s, the old token serves meanwhile" in text
 
 
 async def test_a_refused_refresh_token_while_the_token_serves(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from typing import Final
+
+_LATEST: Final = datetime.max.replace(tzinfo=UTC).timestamp()
+"""A float rounds it up to the year 10000, which no `datetime` has."""
 
 
 def fields(account: str, **values: object) -> dict[str, object]:
@@ -12,8 +16,8 @@ def fields(account: str, **values: object) -> dict[str, object]:
 
 
 def time_of(wall: float) -> datetime | None:
-    """Give the time that is *wall* seconds after the epoch; ``None`` for one that never comes."""
-    return datetime.fromtimestamp(wall, UTC) if isfinite(wall) else None
+    """Give the time that is *wall* seconds after the epoch; ``None`` for one that never comes, or that has no name."""
+    return datetime.fromtimestamp(wall, UTC) if isfinite(wall) and wall < _LATEST else None
 
 
 def clock_time(time: datetime, now: float) -> str:

@@ -291,7 +291,8 @@ class Account:
     @property
     def attempts(self) -> int:
         """How many renewals in a row failed."""
-        return self.failure.attempt if self.failure else 0
+        failure = self.failure  # a thread may ask: see `status_of`
+        return failure.attempt if failure else 0
 
     @property
     def refreshable(self) -> bool:

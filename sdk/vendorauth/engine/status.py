@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 import attrs
 
+from vendorauth._logging import time_of
 from vendorauth.engine.account import Account
 from vendorauth.engine.freshness import NEVER, Moment
 from vendorauth.errors import VendorAuthError
@@ -89,16 +90,14 @@ def status_of(name: str, account: Account, now: Moment) -> SourceStatus:
         retry_in=None if error is None else _retry_in(account, error, now),
         age=None if token is None else now.wall - token.issued_at.timestamp(),
         waiting=flight.waiting if flight else 0,
-        renewal_from=_renewal_from(account),
+        renewal_from=None if token is None or token.expires_at is None else _renewal_from(account),
     )
 
 
 def _renewal_from(account: Account) -> datetime | None:
-    if account.token is None or account.token.expires_at is None:
-        return None
-    due = (account.life.ahead if account.refreshable else account.life.stale).wall
-    paused = account.failure.next_try.wall if account.failure else due
-    return datetime.fromtimestamp(max(due, paused), UTC)
+    life, failure = account.life, account.failure
+    due = (life.ahead if account.refreshable else life.stale).wall
+    return time_of(due if failure is None else max(due, failure.next_try.wall))
 
 
 def _retry_in(account: Account, error: VendorAuthError, now: Moment) -> float | None:
