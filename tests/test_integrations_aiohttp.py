@@ -167,10 +167,11 @@ async def test_what_was_read_can_be_streamed() -> None:
                 async with session.get(fake.base_url + APPS) as answer:
                     pieces = [piece async for piece in answer.content.iter_chunked(4)]
                     assert text.encode() == b"".join(pieces) == await answer.read()
-            fake.fail_next(1, 200, b"x" * 300_000, {"Content-Type": "application/octet-stream"}, on="api")
-            async with session.get(fake.base_url + APPS) as answer:
-                assert not answer.content.is_eof()
-                assert 300_000 == len(await answer.content.read())
+            for kind in ("application/octet-stream", "application/x-ndjson"):
+                fake.fail_next(1, 200, b"x" * 300_000, {"Content-Type": kind}, on="api")
+                async with session.get(fake.base_url + APPS) as answer:
+                    assert not answer.content.is_eof()
+                    assert 300_000 == len(await answer.content.read())
 
 
 def multipart(part: Any) -> aiohttp.MultipartWriter:

@@ -102,6 +102,18 @@ async def test_no_secret_is_shown(caplog: pytest.LogCaptureFixture) -> None:
     assert "(b'Set-Cookie', b'...')" in caplog.text
 
 
+def test_http_2_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """With ``http2=True`` hpack logs headers both ways, passwords and sessions: only what it does is left of that."""
+    caplog.set_level(logging.DEBUG)
+    httpx_send(httpx.AsyncClient(verify=PLAIN))
+    header = (b"password", b"MARK")
+    logging.getLogger("hpack.hpack").debug("Adding %s=%s to the header table, sensitive:%s", *header, False)
+    logging.getLogger("hpack.hpack").debug("Decoded %s, consumed %d", header, 4)
+    logging.getLogger("hpack.table").debug("Evicting %s: %s from the header table", *header)
+    assert ["Adding ...", "Decoded ...", "Evicting ..."] == [one.getMessage() for one in caplog.records]
+    assert not any("MARK" in str(vars(one)) for one in caplog.records)
+
+
 async def test_a_login_over_httpx_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Neither the client's jar nor a log has what a login brought; what the client adds to requests is not sent."""
     caplog.set_level(logging.DEBUG)

@@ -128,10 +128,23 @@ class _Withholding(logging.Filter):
         return True
 
 
-_WITHHOLDING: Final = _Withholding()
+@final
+class _WithholdingAll(logging.Filter):
+    """Leave of what hpack logs, the headers of HTTP/2 both ways, only what it does with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, with what its text begins with."""
+        record.msg, record.args = str(record.msg).partition("%")[0] + "...", ()
+        return True
 
 
-def withhold_cookies() -> None:
-    """Let httpcore, which logs the headers of answers at DEBUG, log no session."""
-    for name in ("httpcore.http11", "httpcore.http2"):
-        logging.getLogger(name).addFilter(_WITHHOLDING)
+_WITHHOLDING: Final = {
+    **dict.fromkeys(("httpcore.http11", "httpcore.http2"), _Withholding()),
+    **dict.fromkeys(("hpack.hpack", "hpack.table"), _WithholdingAll()),
+}
+
+
+def withhold_secrets() -> None:
+    """Let httpcore, which logs the headers of answers at DEBUG, and hpack, which logs all, show neither session nor password."""
+    for name, withholding in _WITHHOLDING.items():
+        logging.getLogger(name).addFilter(withholding)

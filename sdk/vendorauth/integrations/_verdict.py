@@ -61,8 +61,8 @@ async def judge(
 
 
 def _is_json(response: Response) -> bool:
-    kind = response.headers.get("Content-Type", "").partition(";")[0]
-    return kind.strip().lower().endswith("json")
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return kind.endswith(("/json", "+json"))  # a stream of lines, such as application/x-ndjson, may have no end
 
 
 def _status(flow: LoginFlow, response: Response) -> int:

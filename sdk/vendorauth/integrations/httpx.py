@@ -21,7 +21,7 @@ from vendorauth.engine.exchange import Send
 from vendorauth.engine.sending import send_safely
 from vendorauth.engine.source import TokenSource
 from vendorauth.errors import ConfigurationError
-from vendorauth.integrations._httpx_login import Lent, withhold_cookies
+from vendorauth.integrations._httpx_login import Lent, withhold_secrets
 from vendorauth.integrations._proof import Proof, carries
 from vendorauth.integrations._verdict import Verdict, judge
 from vendorauth.messages import SAFE, Request, Response
@@ -47,7 +47,7 @@ def httpx_send(client: httpx.AsyncClient, *, allow_http: bool = False) -> Send:
 
     What it gives raises `TransportError`, `ProtocolError` or `ConfigurationError`, never an error of httpx.
     """
-    withhold_cookies()
+    withhold_secrets()
     lent = Lent(client)
 
     @discreetly_awaited
@@ -86,7 +86,7 @@ class VendorAuth(httpx.Auth):
     """
 
     def __init__(self, source: TokenSource, *, never_redirected: bool = False) -> None:
-        withhold_cookies()
+        withhold_secrets()
         self._source = source
         self._base = httpx.URL(str(source.flow.base_url))
         self._never_redirected = never_redirected
