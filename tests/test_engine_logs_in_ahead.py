@@ -123,6 +123,25 @@ async def test_a_refused_secret_is_sent_once() -> None:
         assert (2, 1) == (world.vendor.count["login"], len(world.told(LoginRefused)))
 
 
+@pytest.mark.parametrize("by_a_sibling", [False, True])
+async def test_after_a_refused_secret_was_put_right(by_a_sibling: bool) -> None:
+    """The token that then comes, from the vendor or by a sibling, is renewed ahead as any other is: nobody waits (rule 7)."""
+    world = World()
+    async with machine(world) as source, machine(world, RefreshTokenCredentials("other")) as sibling:
+        world.vendor.passwords.clear()
+        with pytest.raises(InvalidCredentials):
+            await source.token()
+        world.vendor.passwords.add(JANE.password)
+        world.vendor.refresh_tokens.add("other")
+        await (sibling if by_a_sibling else source).login()
+        first = await late(world, source)
+        assert first == await source.token()
+        await settle()
+        second = await source.token()
+        assert first.generation < second.generation
+        assert [True] == [event.ahead for event in world.told(Renewed)[-1:]]
+
+
 async def test_trouble_pauses() -> None:
     """While the vendor is down the old token serves, and tries come in growing pauses (rule 9)."""
     world = World()

@@ -85,12 +85,6 @@ class Failure:
     held_back: bool = False
 
 
-def is_definite(error: VendorAuthError) -> bool:
-    """Tell whether *error*, in answer to a password, says that the vendor did look at it and said no."""
-    other = ChallengeRequired | ReauthenticationRequired
-    return isinstance(error, AuthError) and not error.temporary and not isinstance(error, other)
-
-
 Serving: TypeAlias = tuple[float, float, asyncio.AbstractEventLoop | None, Token | None]
 
 
@@ -205,8 +199,7 @@ class Account:
 
     def note_renewal(self, now: float) -> None:
         """Count one renewal for a refused token."""
-        if self.renewals is None:
-            self.renewals = deque(maxlen=MOST_RENEWALS)
+        self.renewals = self.renewals or deque(maxlen=MOST_RENEWALS)
         self.renewals.append(now)
 
     def hold(self, token: Token, life: Life, *, unsaved: bool) -> None:
@@ -347,6 +340,13 @@ class Account:
         if token.generation <= self.logged_out and not current:
             message = "the token of this call was logged out meanwhile"
             raise ReauthenticationRequired(message)
+
+    def pardon(self) -> Refusal | None:
+        """Forget that credentials were refused, and give what was known: with it gone, a login ahead may be due."""
+        refusal, self.refusal = self.refusal, None
+        if refusal is not None:
+            self._serve_until(ALWAYS)
+        return refusal
 
     def is_futile(self, rejected: Token, status: int, now: Moment) -> bool:
         """Tell whether a refusal of *rejected* with *status* is known not to be the token's fault (rule 12)."""

@@ -68,7 +68,7 @@ class Keeper:
         self._account.hold(stored, self._setup.life(stored), unsaved=False)
         self._account.adopted = stored.generation
         # Whoever stored it may have logged in meanwhile; if not, the record in the store still tells of the refusal.
-        self._account.refusal = None
+        self._account.pardon()
         self._tell(stored, "store")
         return stored
 

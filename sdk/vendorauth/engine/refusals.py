@@ -17,7 +17,15 @@ from vendorauth.engine.account import UNKNOWN, Account, Refusal
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import next_cooldown
 from vendorauth.engine.setup import Setup
-from vendorauth.errors import AuthError, InvalidCredentials, ProtocolError, StoreError
+from vendorauth.errors import (
+    AuthError,
+    ChallengeRequired,
+    InvalidCredentials,
+    ProtocolError,
+    ReauthenticationRequired,
+    StoreError,
+    VendorAuthError,
+)
 from vendorauth.events import LoginRefused
 from vendorauth.tokens import Credentials, Token
 
@@ -31,6 +39,12 @@ _SKEW: Final = 1.0
 
 _LAST_SECOND: Final = 253_402_300_799.0
 """The end of the year 9999 in seconds since the epoch; no clock of Python's shows a later one."""
+
+
+def is_definite(error: VendorAuthError) -> bool:
+    """Tell whether *error*, in answer to a password, says that the vendor did look at it and said no."""
+    other = ChallengeRequired | ReauthenticationRequired
+    return isinstance(error, AuthError) and not error.temporary and not isinstance(error, other)
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +119,7 @@ class Refusals:
 
     async def forget(self) -> None:
         """Delete the memory of a refusal: a login has succeeded."""
-        known, self._account.refusal = self._account.refusal, None
+        known = self._account.pardon()
         try:
             if known is not None or await self._vault.load(SUFFIX) is not None:
                 await self._vault.delete(SUFFIX)

@@ -8,13 +8,13 @@ from datetime import datetime
 from functools import partial
 from typing import TypeAlias, TypeVar, final
 
-from vendorauth.engine.account import Account, is_definite
+from vendorauth.engine.account import Account
 from vendorauth.engine.asking import ask_for_credentials, ask_person
 from vendorauth.engine.exchange import Exchange
 from vendorauth.engine.foreign import sending_for
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.keeping import Keeper
-from vendorauth.engine.refusals import Refusals
+from vendorauth.engine.refusals import Refusals, is_definite
 from vendorauth.engine.setup import Setup
 from vendorauth.errors import (
     AuthError,

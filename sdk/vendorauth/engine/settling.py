@@ -7,9 +7,10 @@ import logging
 from typing import Final
 
 from vendorauth._logging import clock_time, fields, time_of
-from vendorauth.engine.account import Account, Failure, is_definite
+from vendorauth.engine.account import Account, Failure
 from vendorauth.engine.freshness import Moment
 from vendorauth.engine.pauses import pause_for
+from vendorauth.engine.refusals import is_definite
 from vendorauth.engine.renewal import Renewal
 from vendorauth.engine.setup import Setup
 from vendorauth.engine.single_flight import Kind, Outcome
