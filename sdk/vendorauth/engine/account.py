@@ -284,8 +284,7 @@ class Account:
     @property
     def attempts(self) -> int:
         """How many renewals in a row failed."""
-        failure = self.failure  # a thread may ask: see `status_of`
-        return failure.attempt if failure else 0
+        return 0 if (failure := self.failure) is None else failure.attempt  # a thread may ask: see `status_of`
 
     @property
     def refreshable(self) -> bool:
