@@ -94,40 +94,57 @@ def soak() -> str:
 
 def speed() -> str:
     """Write, as Markdown, what the last comparisons with other clients found, one part for each."""
-    found = [json.loads(path.read_text("utf-8")) for path in sorted((RESULTS / "bench").glob("*.json"))]
-    return "\n\n".join(map(_comparison, found)) + "\n"
+    return "\n\n".join(map(_comparison, _compared())) + "\n"
+
+
+def goals() -> str:
+    """Write, as Markdown, each goal of the comparisons, and what the last ones found."""
+    lines = [
+        f"| [{found['name']}](#bench-{found['name']}): {_text(goal['row'])} | {_figured(found, goal)} "
+        f"| {'reached' if goal['reached'] else '**missed**'} |"
+        for found in _compared()
+        for goal in found["goals"]
+    ]
+    return "\n".join(["| comparison | goal | found | |", "|---|---|---|---|", *lines]) + "\n"
+
+
+def _compared() -> list[dict[str, Any]]:
+    """Give the comparisons, those of the front page first, in its order."""
+    kept = [json.loads(path.read_text("utf-8")) for path in sorted((RESULTS / "bench").glob("*.json"))]
+    order = list(FIGURES)
+    return sorted(kept, key=lambda found: order.index(found["name"]) if found["name"] in order else len(order))
+
+
+def _figured(found: Mapping[str, Any], goal: Mapping[str, Any]) -> str:
+    row = next(row for row in found["rows"] if row["name"] == goal["row"])
+    column = goal["column"]
+    value = row["more"][column] if column in row["more"] else row[column]
+    name = found["unit"] if column == "value" else column
+    return f"{_text(name)} at most {goal['most']:g} | {_number(value)}"
 
 
 def _comparison(found: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    conditions = f"on {_text(found['machine'])}, with {versions}. Ratios are to {_text(found['reference'])}."
+    conditions = f"on {_text(found['machine'])}, with {versions}."
+    if found["reference"]:
+        conditions += f" Ratios are to {_text(found['reference'])}."
     parts = [
         f"(bench-{found['name']})=\n## {found['title']}",
         f"`nox -s bench -- {found['name']}`, {conditions}",
         _measured(found),
         f"![{found['title']}](bench/{found['name']}.svg){{.plot}}",
     ]
-    goals = [
-        f"- {_text(goal['row'])}: {goal['column']} at most {goal['most']:g}: {'reached' if goal['reached'] else '**missed**'}"
-        for goal in found["goals"]
-    ]
-    return "\n\n".join([*parts, "\n".join(goals)] if goals else parts)
+    return "\n\n".join(parts)
 
 
 def _measured(found: Mapping[str, Any]) -> str:
     more = list(dict.fromkeys(column for row in found["rows"] for column in row["more"]))
-    lines = [["", "how", found["unit"], "ratio", "middle half of the ratios", *more]]
-    lines += [
-        [
-            _text(row["name"]),
-            _text(row["how"]),
-            f"{row['value']:,.4g}",
-            "" if row["ratio"] is None else f"{row['ratio']:.3g}",
-            " to ".join(f"{one:.3g}" for one in row["spread"] or ()),
-            *[_text(f"{row['more'].get(column, '')}") for column in more],
-        ]
-        for row in found["rows"]
-    ]
+    lines = [["", "how", found["unit"], *(("ratio", "middle half of the ratios") if found["reference"] else ()), *more]]
+    for row in found["rows"]:
+        line = [_text(row["name"]), _text(row["how"]), _number(row["value"])]
+        if found["reference"]:
+            line += [_number(row["ratio"]), " to ".join(map(_number, row["spread"] or ()))]
+        lines.append(line + [_number(row["more"].get(column)) for column in more])
     head, *body = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([head, "|" + "---|" * len(lines[0]), *body])
 
@@ -174,8 +191,14 @@ def _figure(found: Mapping[str, Any], name: str) -> str:
     if row is None:
         return "–"  # noqa: RUF001  a dash
     column = FIGURES[found["name"]][1]
-    figure = row["more"][column] if column in row["more"] else row[column]
-    return f"{figure:,.3g}" if figure < 1000 else f"{figure:,.0f}"  # noqa: PLR2004  no 1e+03
+    return _number(row["more"][column] if column in row["more"] else row[column])
+
+
+def _number(figure: float | str | None) -> str:
+    """Write *figure* with three digits, or with all that are before the point; a text as it is, ``None`` as nothing."""
+    if figure is None or isinstance(figure, str):
+        return _text(figure or "")
+    return f"{figure:,.3g}" if abs(figure) < 1000 else f"{figure:,.0f}"  # noqa: PLR2004  no 1e+03
 
 
 def scaling() -> str:
@@ -212,8 +235,7 @@ SCENES: Final = {
     "{failures} of the frozen failed",
     "restarts": "{restarts} restarts, {requests:,} requests, {failures} failed; logins: {logins}, tokens afterwards: "
     "{tokens_afterwards}",
-    "refused": "{processes_at_once} processes at once and {restarts} restarts in {seconds:g} s sent the password "
-    "{passwords_sent} times",
+    "refused": "{processes_at_once} processes at once and {restarts} restarts in {seconds:g} s; passwords sent: {passwords_sent}",
     "lag": "waiting for the lock: half below {while_waiting_ms[p50]:g} ms, 99 of 100 below {while_waiting_ms[p99]:g} ms; "
     "idle, 99 of 100 below {idle_ms[p99]:g} ms",
     "cost": "a save takes {ours_ms:g} ms, by hand {by_hand_ms:g} ms: {ratio:g} of that; 10,000 fresh tokens asked the store "
@@ -251,6 +273,7 @@ TABLES: Final[list[tuple[str, Callable[[], str]]]] = [
     ("fleet", fleet),
     ("scaling", scaling),
     ("speed", speed),
+    ("goals", goals),
     ("figures", figures),
 ]
 """What is written: the name of the file, without ``.md``, and what gives its text."""

@@ -50,6 +50,20 @@ def test_figures_are_those_that_were_measured() -> None:
         assert len(rows) == len(shown) - line.count("–")  # noqa: RUF001  a dash
 
 
+def test_each_goal_that_was_missed_is_owned_up_to() -> None:
+    """All goals stand in one table with what was found; where the time goes is said of each one that was missed."""
+    goals = TABLES["goals"]()
+    found = [json.loads(path.read_text("utf-8")) for path in (TABLES["RESULTS"] / "bench").glob("*.json")]
+    assert sum(len(one["goals"]) for one in found) == len(
+        re.findall(r"\| (?:reached|\*\*missed\*\*) \|$", goals, re.MULTILINE)
+    )
+    said = PAGES[DOCS / "explanation" / "speed.md"].partition("## Where the time goes")[2]
+    for one in found:
+        for goal in one["goals"]:
+            if not goal["reached"]:
+                assert re.search(rf"(?<![\d.]){goal['most']:g}(?!\.?\d)", said), (one["name"], goal)
+
+
 def test_each_client_of_the_comparison_has_its_sources() -> None:
     """Who is in the tables of the front page has a part on the page that says where each statement is to be seen."""
     sources = PAGES[DOCS / "explanation" / "peers.md"]
