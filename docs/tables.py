@@ -101,11 +101,11 @@ def goals() -> str:
     """Write, as Markdown, each goal of the comparisons, and what the last ones found."""
     lines = [
         f"| [{found['name']}](#bench-{found['name']}): {_text(goal['row'])} | {_figured(found, goal)} "
-        f"| {'reached' if goal['reached'] else '**missed**'} |"
+        f"{'reached' if goal['reached'] else '**missed**'} |"
         for found in _compared()
         for goal in found["goals"]
     ]
-    return "\n".join(["| comparison | goal | found | |", "|---|---|---|---|", *lines]) + "\n"
+    return "\n".join(["| comparison | goal | found |", "|---|---|---|", *lines]) + "\n"
 
 
 def _compared() -> list[dict[str, Any]]:
@@ -120,7 +120,7 @@ def _figured(found: Mapping[str, Any], goal: Mapping[str, Any]) -> str:
     column = goal["column"]
     value = row["more"][column] if column in row["more"] else row[column]
     name = found["unit"] if column == "value" else column
-    return f"{_text(name)} at most {goal['most']:g} | {_number(value)}"
+    return f"{_text(name)} at most {goal['most']:g} | {_number(value)},"
 
 
 def _comparison(found: Mapping[str, Any]) -> str:
