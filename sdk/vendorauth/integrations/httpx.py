@@ -12,8 +12,8 @@ from vendorauth.integrations._extras import told
 
 try:
     import httpx
-except ModuleNotFoundError as error:
-    raise told(error, "httpx", "httpx") from None
+except ModuleNotFoundError as _error:
+    raise told(_error, "httpx", "httpx") from None
 
 from vendorauth._replay import Replay, admit
 from vendorauth._tracebacks import discreetly, discreetly_awaited

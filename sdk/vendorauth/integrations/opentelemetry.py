@@ -23,8 +23,8 @@ from vendorauth.integrations._extras import told
 
 try:
     from opentelemetry import context, trace
-except ModuleNotFoundError as error:
-    raise told(error, "opentelemetry", "otel") from None
+except ModuleNotFoundError as _error:
+    raise told(_error, "opentelemetry", "otel") from None
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
