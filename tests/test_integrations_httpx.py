@@ -36,6 +36,7 @@ from vendorauth import (
     Response,
     TokenSource,
 )
+from vendorauth.integrations._proof import Proof
 from vendorauth.integrations.httpx import VendorAuth, httpx_send
 from vendorauth.protogrid import ProtogridFlow
 from vendorauth.testing import FakeProGlove, FakeProtogrid
@@ -201,6 +202,20 @@ async def test_redirects_that_lose_the_cookie_for_ever() -> None:
         fake.fail_next(1, 200, on="api")
         assert 200 == (await ask("POST", echo, json=1)).status
         assert (0, 3 + 2 + 2) == (fake.count.logins, fake.count.api)
+
+
+def test_a_request_that_is_sent_twice_at_once() -> None:
+    """Whichever ends last leaves nothing of the token that the other had put in."""
+    for others in ({"Cookie": "a=1"}, {}):
+        for last in (0, 1):
+            headers = httpx.Headers(others)
+            proofs = []
+            for _ in range(2):
+                proofs.append(Proof(headers))
+                proofs[-1].put({"Cookie": "session=MARK"})
+            proofs[1 - last].take_out()
+            proofs[last].take_out()
+            assert httpx.Headers(others) == headers
 
 
 async def test_no_sync_clients() -> None:

@@ -40,6 +40,8 @@ class Proof:
             if not is_cookie and name in self._headers:
                 message = f"the header {name!r} is what proves the login; it can't be given"
                 raise ConfigurationError(message)
+            if is_cookie:
+                self._before = _without(value, self._before)
             self._headers[name] = _with_others(value, self._before or "") if is_cookie else value
             self._put.append(name)
 
@@ -64,6 +66,14 @@ def _has(headers: Mapping[str, str], name: str, value: str) -> bool:
 def _with_others(own: str, others: str) -> str:
     names = {_name(one) for one in _pairs(own)}
     return "; ".join([*(one for one in _pairs(others) if _name(one) not in names), own])
+
+
+def _without(own: str, before: str | None) -> str | None:
+    """Give the cookies that were there but for *own*, which a jar has, or the same request while it is sent twice at once."""
+    pairs = _pairs(before or "")
+    if not set(pairs) & set(_pairs(own)):
+        return before
+    return "; ".join(one for one in pairs if one not in _pairs(own)) or None
 
 
 def _pairs(cookies: str) -> list[str]:
