@@ -1,10 +1,10 @@
 """Prove the command line itself: what it prints where it can't do its job, and how it exits."""
 
 import os
-import runpy
 import socket
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ COMMANDS = (
 COMMAND = "from vendorauth.cli import main; main()"
 WITHOUT_EXTRA = f"""
 import sys
+from importlib import import_module
 sys.modules[{{name!r}}] = None  # as good as not installed
 {COMMAND}
 """
@@ -77,9 +78,9 @@ def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_run_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """``python -m vendorauth`` is the command, too."""
     monkeypatch.setattr(sys, "argv", ["vendorauth", "--version"])
-    main_module = Path(vendorauth.__file__).with_name("__main__.py")
+    monkeypatch.delitem(sys.modules, "vendorauth.__main__", raising=False)
     with pytest.raises(SystemExit) as caught:
-        runpy.run_path(str(main_module), run_name="__main__")
+        import_module("vendorauth.__main__")
     assert (0, f"vendorauth {vendorauth.__version__}\n") == (caught.value.code, capsys.readouterr().out)
 
 
@@ -97,6 +98,7 @@ def test_help_imports_next_to_nothing() -> None:
     """``--help`` waits for nothing that takes its time: no event loop, no aiohttp, no models, no rich."""
     code = f"""
 import sys
+from importlib import import_module
 try:
     {COMMAND}
 finally:
