@@ -36,6 +36,7 @@ LEFT_OUT: Final = {
         *_FILES,
         *_SERVERS,
         *_PURE,
+        "test_loops_fork*",
         "test_examples.py",
         "test_examples_[!w]*",
         "test_cli_*",
