@@ -1,22 +1,22 @@
 """Run the checks: ``nox`` all of them, ``nox -s tests-3.12`` one. Interpreters that are not there are skipped."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import nox
 
 PYTHONS = nox.project.python_versions(PYPROJECT := nox.project.load_toml("pyproject.toml"))
-PYRIGHT = ("basedpyright", "--pythonpath", "{bin}/python")  # it would take .venv's
+PYRIGHT = ("basedpyright", "--pythonpath", ".nox/types/bin/python")  # it would take .venv's
 FUZZ = ("pytest", "-n2", "--timeout=3600", "--hypothesis-profile=long", "-ktest_fuzz_", "--least-inputs=1000000")
 CHECKS = {
     "lint": ("lint", ("ruff", "check"), ("ruff", "format", "--check")),
     "types": ("types", ("mypy",), PYRIGHT, (*PYRIGHT, "--verifytypes", "vendorauth", "--ignoreexternal")),
-    "docs": ("docs", *(("sphinx-build", "-M", it, "docs", "docs/_build", "-nWq") for it in ("html", "doctest"))),
+    "docs": ("docs", *(("sphinx-build", "-nWqb", it, "docs", f"docs/_build/{it}") for it in ("html", "doctest"))),
 }
 LONG = {"fuzz": ("tests", FUZZ), "installs": ("package", ("python", "tools/installs.py"))}
 LONG |= {it: ("benchmarks", ("python", f"benchmarks/{it}.py")) for it in ("bench", "fleet", "simulate", "soak")}
 
-nox.options.error_on_missing_interpreters = False  # nox's own default differs where CI is set
-nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters, nox.options.reuse_venv = False, "yes"  # the defaults differ where CI is set
 
 
 @nox.session
@@ -27,13 +27,13 @@ def package(session: nox.Session) -> None:
 
 
 def add(name: str, group: str, *commands: tuple[str, ...]) -> None:
-    """Add the session *name*, which runs *commands* with the dependencies of *group*, and what it is given."""
+    """Add the session *name*, which runs *commands*, with what it is given, side by side, with what *group* has."""
 
     @nox.session(name=name, requires=["package"], default=name in CHECKS)
     def run(session: nox.Session) -> None:
         install(session, group)
-        for command in commands:
-            session.run(*(word.replace("{bin}", session.bin) for word in command), *session.posargs)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda command: session.run(*command, *session.posargs), commands))
 
 
 for title, steps in (CHECKS | LONG).items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import runpy
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -285,7 +286,9 @@ def write_tables(folder: Path, tables: Sequence[tuple[str, Callable[[], str]]] =
     for name, text_of in tables:
         path, text = folder / f"{name}.md", text_of()
         if not path.is_file() or path.read_text("utf-8") != text:
-            path.write_text(text, "utf-8")
+            half = path.with_suffix(f".{os.getpid()}")  # another builder may be reading
+            half.write_text(text, "utf-8")
+            half.replace(path)
 
 
 def _proofs_in(path: Path) -> Iterator[Proof]:

@@ -19,31 +19,14 @@ _TABLES: Final = ("test_faults*", "test_fuzz*", "test_origin*", "test_storms*")
 _PROCESSES: Final = ("test_fleet*", "test_*_outside*", "test_*_growth*", "test_simulate*", "test_bench*")
 _FILES: Final = ("test_stores_files*", "test_stores_file_locks*")
 _SERVERS: Final = ("test_*_conformance*", "test_stores_redis_*")
-_TERMINALS: Final = ("test_cli_session*", "test_cli_demo*", "test_cli_sandbox*")
-_PURE: Final = (
-    "test_cognito_*",
-    "test_pro*_models*",
-    "test_pro*_flow*",
-    "test_paging*",
-    "test_*_cookies*",
-    "test_wire*",
-)
+_VENDORS: Final = ("test_cognito_*", "test_pro*", "test_paging*", "test_wire*", "test_moto*")
 _TWICE: Final = ("test_pitfalls_[!l]*", "test_secrets_*", "test_loops_kinds*")
+_ELSEWHERE: Final = ("test_pitfalls_[!g]*", "test_secrets_[!o]*", "test_loops_[fk]*", "test_stores_*", "test_cli_*")
 LEFT_OUT: Final = {
     "all": (),
     "covered": (*_TABLES, *_PROCESSES, *_TWICE, "test_examples*"),
-    "plain": (
-        *_FILES,
-        *_SERVERS,
-        *_PURE,
-        "test_loops_fork*",
-        "test_examples.py",
-        "test_examples_[!w]*",
-        "test_cli_*",
-        "test_pitfalls_[!g]*",
-        "test_secrets_[!o]*",
-    ),
-    "dev": (*_TABLES, *_PROCESSES, *_FILES, *_SERVERS, *_TERMINALS, "test_loops_fork*", "test_examples_w*"),
+    "plain": (*_SERVERS, *_VENDORS, *_ELSEWHERE, "test_examples.py", "test_examples_[!w]*"),
+    "dev": (*_TABLES, *_PROCESSES, *_FILES, *_SERVERS, "test_cli_[!m]*", "test_loops_fork*", "test_examples_w*"),
 }
 """What each share of the tests leaves out, by the names of files: one run of each three tests everything."""
 
