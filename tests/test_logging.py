@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -27,6 +28,7 @@ from vendorauth import (
     TokenSource,
 )
 from vendorauth._logging import clock_time, fields
+from vendorauth.integrations.aiohttp import authenticate
 
 STEADY = RefreshPolicy(backoff=(2.0, 2.0), jitter=0.0)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -276,6 +278,22 @@ async def test_what_is_sent_again(caplog: pytest.LogCaptureFixture) -> None:
     refused = ("DEBUG", "GET /base/x: the token was refused with 401, sent again with a newer one")
     assert [refused, ("DEBUG", "GET /base/x: 503, sent again in 0.00 s")] == said[:2]
     assert ("DEBUG", True) == (said[2][0], said[2][1].startswith("GET /base/x: TransportError, sent again in 0."))
+
+
+async def test_a_refusal_that_is_handed_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Where an integration raises nothing, one line says whose token was refused, by which request, and why it ends."""
+    async with serve() as api, api.client() as client:
+        api.refused.update(["token-1", "token-2"])
+        middlewares = (authenticate(client.tokens),)
+        async with (
+            aiohttp.ClientSession(middlewares=middlewares) as session,
+            session.get(f"{api.url}/x?key=s3cret") as answer,
+        ):
+            assert 401 == answer.status
+        *_, last = extra(caplog)
+        assert {"account": "jane@api", "method": "GET", "path": "/base/x", "status": 401} == last
+        refused = "GET /base/x: the token was refused (401); a renewed token was refused as well"
+        assert ("INFO", refused) == told(caplog, "_replay")[-1]
 
 
 def test_fields_and_times() -> None:

@@ -104,6 +104,12 @@ class Replay:
         self._report(status)
         return True
 
+    def give_up(self, status: int) -> None:
+        """Log that an answer with *status* is handed back, where no error tells of it."""
+        account, method, path = self._source.flow.account, self._method, self._path
+        told = fields(account, method=method, path=path, status=status)
+        log.info("%s %s: the token was refused (%d)%s", method, path, status, self.why, extra=told)
+
     def _report(self, status: int) -> None:
         account, method, path = self._source.flow.account, self._method, self._path
         told = fields(account, method=method, path=path, status=status)

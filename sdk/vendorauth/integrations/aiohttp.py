@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Final, final
+from typing import final
 
 from aiohttp import BytesPayload, ClientError, ClientRequest, ClientResponse, MultipartWriter, StreamReader
 from aiohttp.base_protocol import BaseProtocol
@@ -20,8 +19,6 @@ from vendorauth.integrations._verdict import Verdict, judge
 from vendorauth.tokens import Token
 
 __all__ = ["authenticate"]
-
-log: Final = logging.getLogger(__name__)
 
 
 def authenticate(source: TokenSource) -> ClientMiddlewareType:
@@ -92,13 +89,13 @@ class _Passage:
         answer, verdict = await self._once(token)
         if not verdict.refused:
             return answer, verdict.accepted
-        path = request.url.raw_path
-        replay = Replay(self._source, token, request.method, path, replayable=_is_replayable(request.body))
+        replayable = _is_replayable(request.body)
+        replay = Replay(self._source, token, request.method, request.url.raw_path, replayable=replayable)
         while await replay.after(verdict.status):
             answer, verdict = await self._once(replay.token)
             if not verdict.refused:
                 return answer, verdict.accepted
-        log.info("%s %s: the token was refused (%d)%s", request.method, path, verdict.status, replay.why)
+        replay.give_up(verdict.status)
         return answer, False
 
     async def _once(self, token: Token) -> tuple[ClientResponse, Verdict]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Final, final
 
@@ -28,8 +27,6 @@ from vendorauth.messages import SAFE, Request, Response
 from vendorauth.tokens import Token
 
 __all__ = ["VendorAuth", "httpx_send"]
-
-log: Final = logging.getLogger(__name__)
 
 _MOST_HOPS: Final = 5
 _STAY_HERE: Final = frozenset({"authorization", "cookie"})
@@ -182,7 +179,7 @@ class _Passage:
         if await self._replay.after(verdict.status):
             self._token = self._replay.token
             return request
-        log.info("%s %s: the token was refused (%d)%s", request.method, path, verdict.status, self._replay.why)
+        self._replay.give_up(verdict.status)
         return None
 
     def _once_more(self, request: httpx.Request, *, safe: bool) -> httpx.Request | None:
